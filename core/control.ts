@@ -1,0 +1,47 @@
+import type { Region, TenantId } from './ids.ts'
+
+/**
+ * The control object: a tenant's right to exist. It is written before anything of the tenant is provisioned and is
+ * changed by conditional put only, so that of two contradicting decisions exactly one is taken.
+ */
+export interface Control {
+	/** `provisioning` becomes `active` (the tenant exists) or `abandoned` (it never will); see U2. */
+	state: 'provisioning' | 'active' | 'abandoned'
+	epoch: number
+	createdAt: number
+}
+
+/** The registry of one region's bucket. `etag` names the version that was read, for the next conditional put. */
+export interface ControlStore {
+	read(tenant: TenantId): Promise<{ control: Control; etag: string } | null>
+	/** False when the object already exists. */
+	create(tenant: TenantId, control: Control): Promise<boolean>
+	/** False when somebody changed the object since it was read. */
+	replace(tenant: TenantId, control: Control, etag: string): Promise<boolean>
+}
+
+/** Who owns a globally unique value. The claim's object is named by an HMAC of the value and holds a tenant id only. */
+export interface Claim {
+	/** True when the tenant holds the value now, also when it already did. Unconfirmed claims resolve themselves after a while. */
+	acquire(tenant: TenantId): Promise<boolean>
+	/** True when the tenant holds the value for good. */
+	confirm(tenant: TenantId): Promise<boolean>
+	/** Frees the value if this tenant holds it. */
+	release(tenant: TenantId): Promise<void>
+	/** Opens or finds the idempotency row of a request that is not inside any shard. */
+	begin(request: { fingerprint: string; draft: string }): Promise<Begun>
+	finish(fingerprint: string): Promise<void>
+}
+
+export type Begun =
+	/** `draft` is what the first request stored: minted values, sealed under the caller's key. */
+	| { state: 'started' | 'resumed' | 'finished'; draft: string }
+	| { state: 'running' | 'mismatch' }
+
+/** How the rooms reach the rest of the system. One implementation, in `workers/env.ts`, is the only code that names bindings. */
+export interface Directory {
+	regions: readonly Region[]
+	control(region: Region): ControlStore
+	/** Null for a region that this deployment does not serve. */
+	hasRegion(region: Region): boolean
+}

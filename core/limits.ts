@@ -1,0 +1,89 @@
+/** Every limit of the system, with its unit and its reason. Sizes are bytes of UTF-8 unless the name says otherwise. */
+
+const kilobyte = 1_000
+const megabyte = 1_000_000
+
+/** A batch, a page and an export part share one bound, so that one request holds a few of them in 128 MB of memory. */
+export const bodyBytesMax = 4 * megabyte
+/** A SQLite row in an object is at most 2 MB; half of it leaves room for the stored unique values and the row's own fields. */
+export const recordBytesMax = 1 * megabyte
+/** A schema is compiled in the shard and is kept in memory while it is warm. */
+export const schemaBytesMax = 64 * kilobyte
+/** Deeper values overflow the stack of one of the parsers on the way (Postgres gives up near 20,000). */
+export const jsonDepthMax = 64
+/** Properties of one object. */
+export const jsonKeysMax = 10_000
+/** A longer key cannot enter a Postgres index (2,704 bytes) and is never a name. */
+export const jsonKeyBytesMax = 1 * kilobyte
+
+export const collectionsMax = 500
+/** SQLite allows 100 columns in an object; stored unique values take one each. */
+export const uniquePropertiesMax = 16
+/** Each index costs one more written row per write. */
+export const indexedPropertiesMax = 16
+/** Index keys over 2,704 bytes are refused by Postgres, and text that long is no key. */
+export const uniqueTextBytesMax = 1 * kilobyte
+export const keysPerTenantMax = 1_000
+/** Above this a change of schema works in steps, as a job, so that the shard stays responsive. */
+export const schemaChangeSyncRecordsMax = 100_000
+/** Offending records named when a change of schema is refused. */
+export const schemaOffendersMax = 10
+
+export const batchOperationsMax = 1_000
+export const listLimitDefault = 50
+export const listLimitMax = 1_000
+/** Rows that one call may read to answer a filter that no index serves; about 50 ms of an object's single thread. */
+export const scanRowsMax = 50_000
+/** The object's SQLite refuses LIKE and GLOB patterns over 50 bytes. */
+export const patternBytesMax = 50
+export const filterTermsMax = 50
+export const orderTermsMax = 4
+/** The object's SQLite allows 100 bound parameters. */
+export const inValuesMax = 500
+export const changesLimitDefault = 100
+export const changesLimitMax = 1_000
+
+export const idempotencyKeyCharsMax = 255
+export const idempotencyKeptMs = 24 * 3_600_000
+/** How long the first request with an idempotency key may run before a retry takes over. */
+export const idempotencyRunningMs = 30_000
+
+/** Names and slugs of tenants, names of keys. */
+export const nameCharsMax = 200
+export const slugCharsMax = 63
+
+/** Requests a second of one tenant; one object serves about 1,000. Operators raise or lower it per tenant. */
+export const requestsPerSecondDefault = 1_000
+/** The bucket refills within this time, so that an eviction, which empties memory, grants nothing worth having. */
+export const rateRefillSeconds = 10
+/** Size of one object's database in production. */
+export const shardBytesMax = 10_000 * megabyte
+/** Growth is refused above this share of the size, deletes never. */
+export const shardFullShare = 0.9
+
+/** The audit log's retention; the view's position holds pruning back further (J2). */
+export const journalKeptMs = 400 * 86_400_000
+/** Journal rows deleted in one alarm, so that pruning never holds up the tenant. */
+export const journalPruneRowsMax = 5_000
+
+/** The first change after silence is announced after this, so that a burst shares one alarm and one message. */
+export const announceDelayMs = 100
+/** While writes go on, announcements are this far apart. */
+export const announceIntervalMs = 1_000
+/** While the view is behind and nobody pulls, the alarm announces again after this, doubling up to the maximum. */
+export const announceAgainMs = 5_000
+export const announceAgainMsMax = 300_000
+
+/** Journal entries in one page of the ETL. */
+export const pageEntriesMax = 5_000
+/** Pages and time that one shard may take of one delivery before others get their turn (V4). */
+export const pagesPerDeliveryMax = 20
+export const deliveryMsMax = 5_000
+
+/** How long a view read waits for `Freehold-Min-Position`. */
+export const positionWaitMs = 2_000
+/** Characters of an error that a dead letter keeps; it never holds the row's data. */
+export const deadLetterReasonCharsMax = 200
+
+/** A claim that is still unconfirmed after this is completed or freed (U2). */
+export const claimUnconfirmedMs = 60_000

@@ -1,0 +1,72 @@
+/** What the view answers: the API reads it through this port, `db/neon/` implements it over every region's database. */
+import type { JsonText, TenantStatus } from './contract.ts'
+import type { Region, TenantId } from './ids.ts'
+import type { ListQuery } from './query.ts'
+import type { Outcome } from './refusal.ts'
+
+export interface ViewScope {
+	/** Regions to ask; every one must answer, or the call is refused with `view_unavailable` naming the one that did not. */
+	regions: readonly Region[]
+	tenant: TenantId | null
+}
+
+export interface ViewRecordQuery extends Omit<ListQuery, 'after'> {
+	collection: string
+	after: ViewPosition | null
+}
+
+/** The keyset position over all tenants of all regions: one value per order term, then tenant and id of the last record read. */
+export interface ViewPosition {
+	values: (string | number | boolean | null)[]
+	tenant: TenantId
+	id: string
+}
+
+export interface ViewRecord {
+	tenant: TenantId
+	id: string
+	version: number
+	createdAt: number
+	updatedAt: number
+	/** The record without its personal properties. */
+	data: JsonText
+}
+
+export interface ViewCollection {
+	tenant: TenantId
+	name: string
+	records: number
+}
+
+export interface ViewTenant {
+	id: TenantId
+	slug: string
+	name: string
+	status: TenantStatus
+	createdAt: number
+}
+
+/** How far the view has come. Positions are journal positions; times are milliseconds since 1970. */
+export interface Freshness {
+	/** True when every shard asked about is known to equal the view at its applied position. */
+	exact: boolean
+	/** True when the view knows of no shard that is behind and every region answered. */
+	complete: boolean
+	/** The oldest moment up to which every shard's changes are in the view; null when there is no shard. */
+	asOf: number | null
+	shards: number
+	shardsBehind: number
+	/** Milliseconds for which the shard that is furthest behind has been waiting; 0 when none is. */
+	worstLagMs: number
+	deadLetters: number
+	regions: { region: Region; shards: number; shardsBehind: number; worstLagMs: number; deadLetters: number }[]
+}
+
+export interface View {
+	records(scope: ViewScope, query: ViewRecordQuery): Promise<Outcome<{ records: ViewRecord[]; next: ViewPosition | null; count: number | null; freshness: Freshness }>>
+	collections(scope: ViewScope, page: { limit: number; after: { tenant: TenantId; name: string } | null }): Promise<Outcome<{ collections: ViewCollection[]; next: { tenant: TenantId; name: string } | null; freshness: Freshness }>>
+	tenants(scope: ViewScope, page: { limit: number; after: TenantId | null }): Promise<Outcome<{ tenants: ViewTenant[]; next: TenantId | null; freshness: Freshness }>>
+	freshness(scope: ViewScope): Promise<Outcome<Freshness>>
+	/** Waits until the view has applied `position` of the tenant's home shard; refused with `view_behind` after `waitMs`. */
+	reached(tenant: TenantId, position: number, waitMs: number): Promise<Outcome<true>>
+}
