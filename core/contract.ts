@@ -12,9 +12,7 @@ export const scopes = ['read', 'write', 'schema', 'export', 'erase', 'keys'] as 
 export type Scope = (typeof scopes)[number]
 
 /** Who asks. A key is proven to the shard by the hash of its secret; an operator was proven to the edge. */
-export type Caller =
-	| { kind: 'key'; id: string; secretHash: string }
-	| { kind: 'operator'; name: string }
+export type Caller = { kind: 'key'; id: string; secretHash: string } | { kind: 'operator'; name: string }
 
 /**
  * An idempotent request. `key` hashes caller, method, path and the client's key; `fingerprint` hashes what was asked.
@@ -53,24 +51,52 @@ export type TenantStatus = 'active' | 'suspended'
 export interface Operations {
 	'record.create': { takes: { collection: string; data: JsonText }; answers: Written }
 	'record.put': {
-		takes: { collection: string; id: string; data: JsonText; ifMatch: Precondition | null; ifNoneMatch: Precondition | null }
+		takes: {
+			collection: string
+			id: string
+			data: JsonText
+			ifMatch: Precondition | null
+			ifNoneMatch: Precondition | null
+		}
 		answers: Written
 	}
-	'record.patch': { takes: { collection: string; id: string; patch: JsonText; ifMatch: Precondition | null }; answers: Written }
-	'record.delete': { takes: { collection: string; id: string; ifMatch: Precondition | null }; answers: { position: number } }
+	'record.patch': {
+		takes: { collection: string; id: string; patch: JsonText; ifMatch: Precondition | null }
+		answers: Written
+	}
+	'record.delete': {
+		takes: { collection: string; id: string; ifMatch: Precondition | null }
+		answers: { position: number }
+	}
 	'record.get': { takes: { collection: string; id: string }; answers: { record: StoredRecord } }
 	'record.list': { takes: { collection: string; query: ListQuery }; answers: RecordPage }
 	batch: { takes: { operations: BatchOperation[] }; answers: BatchWritten }
-	'collection.put': { takes: { name: string; schema: JsonText }; answers: { collection: CollectionInfo; created: boolean; position: number } }
-	'collection.get': { takes: { name: string }; answers: { collection: CollectionInfo } }
-	'collection.list': { takes: { limit: number; after: string | null }; answers: { collections: CollectionInfo[]; next: string | null } }
-	'collection.delete': { takes: { name: string }; answers: { position: number } }
+	'collection.put': {
+		takes: { collection: string; schema: JsonText }
+		answers: { collection: CollectionInfo; created: boolean; position: number }
+	}
+	'collection.get': { takes: { collection: string }; answers: { collection: CollectionInfo } }
+	'collection.list': {
+		takes: { limit: number; after: string | null }
+		answers: { collections: CollectionInfo[]; next: string | null }
+	}
+	'collection.delete': { takes: { collection: string }; answers: { position: number } }
 	'changes.list': { takes: { after: number; limit: number }; answers: ChangePage }
-	'key.create': { takes: { name: string | null; scopes: Scope[]; expiresAt: number | null; prepared: NewKey }; answers: { key: KeyInfo; secret: string; position: number } }
+	'key.create': {
+		takes: { keyName: string | null; scopes: Scope[]; expiresAt: number | null; prepared: NewKey }
+		answers: { key: KeyInfo; secret: string; position: number }
+	}
 	'key.list': { takes: { limit: number; after: string | null }; answers: { keys: KeyInfo[]; next: string | null } }
 	'key.delete': { takes: { id: string }; answers: { position: number } }
 	'tenant.get': { takes: Record<never, never>; answers: { tenant: TenantInfo } }
-	'tenant.update': { takes: { name?: string; status?: TenantStatus; limits?: Partial<TenantLimits> }; answers: { tenant: TenantInfo; position: number } }
+	'tenant.update': {
+		takes: {
+			tenantName?: string | undefined
+			status?: TenantStatus | undefined
+			limits?: { [L in keyof TenantLimits]?: number | undefined } | undefined
+		}
+		answers: { tenant: TenantInfo; position: number }
+	}
 }
 
 export type OperationName = keyof Operations

@@ -35,8 +35,7 @@ export interface Claim {
 
 export type Begun =
 	/** `draft` is what the first request stored: minted values, sealed under the caller's key. */
-	| { state: 'started' | 'resumed' | 'finished'; draft: string }
-	| { state: 'running' | 'mismatch' }
+	{ state: 'started' | 'resumed' | 'finished'; draft: string } | { state: 'running' | 'mismatch' }
 
 /** How the rooms reach the rest of the system. One implementation, in `workers/env.ts`, is the only code that names bindings. */
 export interface Directory {
@@ -44,4 +43,23 @@ export interface Directory {
 	control(region: Region): ControlStore
 	/** Null for a region that this deployment does not serve. */
 	hasRegion(region: Region): boolean
+}
+
+/**
+ * Decides what becomes of a tenant whose creation was interrupted: it exists if its control object became `active`, and
+ * otherwise never will, because from now on the object says `abandoned` and no late creator can change that (U2).
+ */
+export async function settleControl(
+	store: ControlStore,
+	tenant: TenantId,
+	nowMs: number,
+): Promise<'active' | 'abandoned'> {
+	for (let tries = 0; tries < 5; tries++) {
+		const found = await store.read(tenant)
+		if (found?.control.state === 'active' || found?.control.state === 'abandoned') return found.control.state
+		const abandoned: Control = { state: 'abandoned', epoch: 1, createdAt: found?.control.createdAt ?? nowMs }
+		const decided = found ? await store.replace(tenant, abandoned, found.etag) : await store.create(tenant, abandoned)
+		if (decided) return 'abandoned'
+	}
+	throw new Error('the control object keeps changing')
 }

@@ -15,6 +15,8 @@ export const jsonDepthMax = 64
 export const jsonKeysMax = 10_000
 /** A longer key cannot enter a Postgres index (2,704 bytes) and is never a name. */
 export const jsonKeyBytesMax = 1 * kilobyte
+/** Objects and arrays of one body: each costs the isolate about 60 bytes while it is parsed, whatever it holds. */
+export const jsonContainersMax = 400_000
 
 export const collectionsMax = 500
 /** SQLite allows 100 columns in an object; stored unique values take one each. */
@@ -28,6 +30,28 @@ export const keysPerTenantMax = 1_000
 export const schemaChangeSyncRecordsMax = 100_000
 /** Offending records named when a change of schema is refused. */
 export const schemaOffendersMax = 10
+/** Places named when a schema, or data that a schema judges, is refused. */
+export const faultsMax = 20
+/** Subschemas of one schema; each becomes a closure that is kept in memory. */
+export const subschemasMax = 2_000
+export const enumValuesMax = 1_000
+/** UTF-16 units of one pattern. */
+export const patternCharsMax = 256
+/** Patterns of one schema, and the memory that each may fill with states of its automaton: 8 MB together. */
+export const patternsMax = 64
+export const patternMemoryBytesMax = 128 * kilobyte
+/** Instructions of one compiled pattern and of all patterns of a schema; `.{0,400}` takes 800. An instruction holds up to 1 KB. */
+export const patternInstructionsMax = 1_000
+export const patternInstructionsTotalMax = 4_000
+/**
+ * Steps of checking one value against a schema: a step is a subschema or a similar piece of work of about 50 ns, so that
+ * a schema whose branches double at each level ends after some 10 ms.
+ */
+export const checkStepsMax = 100_000
+/** Further steps for each value inside a large value (8 characters of text count as one), so that size alone is never too complex. */
+export const checkStepsPerValue = 4
+/** Subschemas nested in one another while checking; about 8 at each level of the deepest data, far below the stack's size. */
+export const checkDepthMax = 500
 
 export const batchOperationsMax = 1_000
 export const listLimitDefault = 50
@@ -40,8 +64,21 @@ export const filterTermsMax = 50
 export const orderTermsMax = 4
 /** The object's SQLite allows 100 bound parameters. */
 export const inValuesMax = 500
+/** UTF-16 units of one parameter: room for a full list of values, and a bound for the parsers. */
+export const filterCharsMax = 256 * kilobyte
+/** Nesting of `and()` and `or()`; an object's SQLite allows expressions 100 deep. */
+export const filterDepthMax = 10
+export const selectNamesMax = 100
+/** A sealed position holds one value per order term; it travels in URLs, which proxies cut at 8 KB and more. */
+export const cursorBytesMax = 8 * kilobyte
 export const changesLimitDefault = 100
 export const changesLimitMax = 1_000
+/** A silent event stream says so this often, because proxies cut a connection that says nothing. */
+export const streamHeartbeatMs = 15_000
+/** Pulls of one event stream are this far apart, so that following a busy journal leaves the tenant its requests. */
+export const streamPullGapMs = 50
+/** An event stream ends after so many pulls and its client resumes it: a request at the edge may make 1,000 calls. */
+export const streamPullsMax = 500
 
 export const idempotencyKeyCharsMax = 255
 export const idempotencyKeptMs = 24 * 3_600_000
@@ -79,9 +116,21 @@ export const pageEntriesMax = 5_000
 /** Pages and time that one shard may take of one delivery before others get their turn (V4). */
 export const pagesPerDeliveryMax = 20
 export const deliveryMsMax = 5_000
+/** Shards of one delivery that are brought up to date side by side; each holds a page of up to 4 MB in 128 MB of memory. */
+export const shardsAtOnceMax = 8
+/** A shard that has not answered a pull by then is asked again later, so that a frozen one does not hold up its batch. */
+export const pullMsMax = 10_000
+/** A wake-up that failed n times waits 2^n seconds, at most this long. */
+export const retrySecondsMax = 300
+/** An answer of Postgres over HTTP; a compute that was scaled to zero takes about 5 s to start. */
+export const databaseTimeoutMs = 15_000
 
 /** How long a view read waits for `Freehold-Min-Position`. */
 export const positionWaitMs = 2_000
+/** How often such a wait asks the database. */
+export const positionPollMs = 50
+/** One statement of a view read in Postgres: a filter over all tenants that no index serves must not hold the database. */
+export const viewStatementMsMax = 10_000
 /** Characters of an error that a dead letter keeps; it never holds the row's data. */
 export const deadLetterReasonCharsMax = 200
 

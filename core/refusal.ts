@@ -61,6 +61,10 @@ export function accept<T>(value: T): { ok: true; value: T } {
 	return { ok: true, value }
 }
 
-export function refuse(code: RefusalCode, detail: string, more?: Omit<Refusal, 'code' | 'detail'>): { ok: false; refusal: Refusal } {
+export function refuse(
+	code: RefusalCode,
+	detail: string,
+	more?: Omit<Refusal, 'code' | 'detail'>,
+): { ok: false; refusal: Refusal } {
 	return { ok: false, refusal: { code, detail, ...more } }
 }

@@ -63,9 +63,20 @@ export interface Freshness {
 }
 
 export interface View {
-	records(scope: ViewScope, query: ViewRecordQuery): Promise<Outcome<{ records: ViewRecord[]; next: ViewPosition | null; count: number | null; freshness: Freshness }>>
-	collections(scope: ViewScope, page: { limit: number; after: { tenant: TenantId; name: string } | null }): Promise<Outcome<{ collections: ViewCollection[]; next: { tenant: TenantId; name: string } | null; freshness: Freshness }>>
-	tenants(scope: ViewScope, page: { limit: number; after: TenantId | null }): Promise<Outcome<{ tenants: ViewTenant[]; next: TenantId | null; freshness: Freshness }>>
+	records(
+		scope: ViewScope,
+		query: ViewRecordQuery,
+	): Promise<Outcome<{ records: ViewRecord[]; next: ViewPosition | null; count: number | null; freshness: Freshness }>>
+	collections(
+		scope: ViewScope,
+		page: { limit: number; after: { tenant: TenantId; name: string } | null },
+	): Promise<
+		Outcome<{ collections: ViewCollection[]; next: { tenant: TenantId; name: string } | null; freshness: Freshness }>
+	>
+	tenants(
+		scope: ViewScope,
+		page: { limit: number; after: TenantId | null },
+	): Promise<Outcome<{ tenants: ViewTenant[]; next: TenantId | null; freshness: Freshness }>>
 	freshness(scope: ViewScope): Promise<Outcome<Freshness>>
 	/** Waits until the view has applied `position` of the tenant's home shard; refused with `view_behind` after `waitMs`. */
 	reached(tenant: TenantId, position: number, waitMs: number): Promise<Outcome<true>>

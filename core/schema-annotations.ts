@@ -1,0 +1,156 @@
+import type { ScalarType } from './contract.ts'
+import { indexedPropertiesMax, uniquePropertiesMax } from './limits.ts'
+import { escapeToken, isObject } from './schema-json.ts'
+import type { Parsing } from './schema-parse.ts'
+
+/** A top-level property that can be filtered and ordered by: typed as one scalar (or null), under a name that fits a query. */
+export interface Field {
+	name: string
+	type: ScalarType
+	/** True when `null` is among its types. */
+	nullable: boolean
+	index: boolean
+	/** `ci` compares text without regard to case. */
+	unique: false | 'exact' | 'ci'
+	/** Never leaves the shard. */
+	personal: boolean
+}
+
+export interface Annotations {
+	fields: ReadonlyMap<string, Field>
+	properties: ReadonlySet<string>
+	personal: readonly string[]
+	indexMeta: readonly MetaField[]
+	subject: string | null
+}
+
+/** What the system keeps for every record and can index. */
+export type MetaField = 'created_at' | 'updated_at'
+const metaFields: readonly unknown[] = ['created_at', 'updated_at'] satisfies MetaField[]
+
+const fieldName = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/
+const scalarTypes: readonly unknown[] = ['string', 'number', 'integer', 'boolean'] satisfies ScalarType[]
+
+/** Reads what the root and its properties say besides the rules; faults go to the parsing. */
+export function readAnnotations(schema: Readonly<Record<string, unknown>>, parsing: Parsing): Annotations {
+	const declared = isObject(schema.properties) ? schema.properties : {}
+	const fields = new Map<string, Field>()
+	const personal: string[] = []
+	const subjects: string[] = []
+	for (const [name, json] of Object.entries(declared)) {
+		if (!isObject(json)) continue
+		const property = new Property(name, json, parsing)
+		const isPersonal = property.personal()
+		if (isPersonal) personal.push(name)
+		const field = property.field(isPersonal)
+		if (field !== null) fields.set(name, field)
+		if (property.subject(field)) subjects.push(name)
+	}
+	const indexMeta = metaIndexes(schema, parsing)
+	const uniques = [...fields.values()].filter((field) => field.unique !== false).length
+	const indexes = [...fields.values()].filter((field) => field.index).length + indexMeta.length
+	if (uniques > uniquePropertiesMax)
+		parsing.fault('/properties', `must not have more than ${uniquePropertiesMax} unique properties`)
+	if (indexes > indexedPropertiesMax)
+		parsing.fault('/properties', `must not have more than ${indexedPropertiesMax} indexes`)
+	for (const name of subjects.slice(1))
+		parsing.fault(`/properties/${escapeToken(name)}/x-subject`, 'must not stand on a second property')
+	return { fields, properties: new Set(Object.keys(declared)), personal, indexMeta, subject: subjects[0] ?? null }
+}
+
+/** One property of the root while its annotations are read. */
+class Property {
+	readonly #name: string
+	readonly #json: Readonly<Record<string, unknown>>
+	readonly #parsing: Parsing
+	readonly #type: { type: ScalarType; nullable: boolean } | null
+
+	constructor(name: string, json: Readonly<Record<string, unknown>>, parsing: Parsing) {
+		this.#name = name
+		this.#json = json
+		this.#parsing = parsing
+		this.#type = scalarOf(Object.hasOwn(json, 'type') ? json.type : undefined)
+	}
+
+	personal(): boolean {
+		const value = this.#annotation('x-personal')
+		if (value === 'encrypted' || value === 'pseudonym')
+			this.#fault('x-personal', `"${value}" is not supported by this deployment`)
+		else if (value !== undefined && value !== true) this.#fault('x-personal', 'must be true')
+		return value !== undefined
+	}
+
+	/** Null when the property cannot be filtered by; it must not be unique or indexed then. */
+	field(personal: boolean): Field | null {
+		const unique = this.#unique()
+		const index = this.#marked('x-index')
+		if (this.#type === null || !fieldName.test(this.#name)) {
+			if (unique !== false) this.#notScalar('x-unique')
+			if (index) this.#notScalar('x-index')
+			return null
+		}
+		if (unique === 'ci' && this.#type.type !== 'string') this.#fault('x-unique', '"ci" needs a property of type string')
+		return { name: this.#name, ...this.#type, index, unique, personal }
+	}
+
+	subject(field: Field | null): boolean {
+		if (!this.#marked('x-subject')) return false
+		if (field === null) this.#notScalar('x-subject')
+		else if (field.type !== 'string') this.#fault('x-subject', 'needs a property of type string')
+		return true
+	}
+
+	#unique(): Field['unique'] {
+		const value = this.#annotation('x-unique')
+		if (value === undefined) return false
+		if (value === 'ci') return 'ci'
+		if (value !== true) this.#fault('x-unique', 'must be true or "ci"')
+		return 'exact'
+	}
+
+	#marked(keyword: string): boolean {
+		const value = this.#annotation(keyword)
+		if (value !== undefined && value !== true) this.#fault(keyword, 'must be true')
+		return value !== undefined
+	}
+
+	#annotation(keyword: string): unknown {
+		return Object.hasOwn(this.#json, keyword) ? this.#json[keyword] : undefined
+	}
+
+	#notScalar(keyword: string): void {
+		this.#fault(
+			keyword,
+			`needs a property typed as one of ${scalarTypes.join(', ')} (or null), named ${fieldName.source}`,
+		)
+	}
+
+	#fault(keyword: string, detail: string): void {
+		this.#parsing.fault(`/properties/${escapeToken(this.#name)}/${keyword}`, detail)
+	}
+}
+
+function scalarOf(type: unknown): { type: ScalarType; nullable: boolean } | null {
+	const types: readonly unknown[] = Array.isArray(type) ? type : [type]
+	const scalars = types.filter(isScalarType)
+	const [first] = scalars
+	const nullable = types.includes('null')
+	return first !== undefined && scalars.length === 1 && types.length === (nullable ? 2 : 1)
+		? { type: first, nullable }
+		: null
+}
+
+function isScalarType(type: unknown): type is ScalarType {
+	return scalarTypes.includes(type)
+}
+
+function metaIndexes(schema: Readonly<Record<string, unknown>>, parsing: Parsing): MetaField[] {
+	const value = Object.hasOwn(schema, 'x-index') ? schema['x-index'] : []
+	if (Array.isArray(value) && value.every(isMetaField) && new Set(value).size === value.length) return value
+	parsing.fault('/x-index', `must be a list of different names of ${metaFields.join(', ')}`)
+	return []
+}
+
+function isMetaField(name: unknown): name is MetaField {
+	return metaFields.includes(name)
+}

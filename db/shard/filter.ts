@@ -1,0 +1,36 @@
+/** Filters in the SQL of a shard. The texts of expressions are exact: SQLite uses an index on an expression only for the same text. */
+import { printGlob, printLike } from '../../core/pattern.ts'
+import type { BoundField, Scalar } from '../../core/query.ts'
+import type { Dialect } from '../condition.ts'
+import { type Fragment, fragment, placeholder, raw } from '../fragment.ts'
+import type { SqlValue } from './sql.ts'
+
+export type ShardFragment = Fragment<SqlValue>
+
+/** A property of `data`; null when absent, and true and false are 1 and 0. Made for `CREATE INDEX` as well as for queries. */
+export function fieldExpression(name: string): string {
+	if (!/^[A-Za-z_][A-Za-z0-9_-]{0,63}$/.test(name)) throw new Error('not the name of a filterable property')
+	return `json_extract(data,'$."${name}"')`
+}
+
+export const shardDialect: Dialect<SqlValue> = {
+	column: (field) => raw(field.place === 'data' ? fieldExpression(field.name) : field.name),
+	value: bind,
+	oneOf: (field, values) => fragment`IN (SELECT value FROM json_each(${placeholder(listOf(field, values))}))`,
+	matches: (tokens, fold) =>
+		fold
+			? fragment`LIKE ${placeholder<SqlValue>(printLike(tokens))} ESCAPE '\\'`
+			: fragment`GLOB ${placeholder<SqlValue>(printGlob(tokens))}`,
+}
+
+function bind(field: BoundField, value: Scalar): ShardFragment {
+	if (typeof value === 'boolean') return placeholder(value ? 1 : 0)
+	if (typeof value === 'string' || field.place === 'record') return placeholder(value)
+	// SQLite reads some decimal numbers as the double next to the right one. Both sides are read from the same text by the
+	// same code, so that a number always equals itself.
+	return fragment`json_extract(${placeholder<SqlValue>(JSON.stringify(value))}, '$')`
+}
+
+function listOf(field: BoundField, values: readonly Scalar[]): SqlValue {
+	return JSON.stringify(field.type === 'boolean' ? values.map(Number) : values)
+}

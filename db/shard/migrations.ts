@@ -1,0 +1,64 @@
+/**
+ * The tenant database, as an append-only list of migrations: an entry that has been released is never edited, because
+ * its hash is recorded in every tenant's database. Collections get tables of their own at run time (`records.ts`).
+ */
+export const migrations: readonly { id: number; sql: string }[] = [
+	{
+		id: 1,
+		sql: `
+			CREATE TABLE tenant (
+				only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+				id TEXT NOT NULL,
+				shard INTEGER NOT NULL,
+				epoch INTEGER NOT NULL,
+				slug TEXT NOT NULL,
+				name TEXT NOT NULL,
+				status TEXT NOT NULL,
+				created_at INTEGER NOT NULL,
+				requests_per_second INTEGER NOT NULL,
+				storage_bytes INTEGER NOT NULL,
+				collections_created INTEGER NOT NULL
+			) STRICT;
+
+			-- Never emptied: without AUTOINCREMENT (which costs a second row) an emptied log would restart at 1.
+			CREATE TABLE journal (
+				seq INTEGER PRIMARY KEY,
+				at INTEGER NOT NULL,
+				op TEXT NOT NULL,
+				collection TEXT,
+				id TEXT,
+				version INTEGER,
+				actor TEXT NOT NULL
+			) STRICT;
+
+			-- Record counts as of journal position seq; what came later is in the journal itself.
+			CREATE TABLE checkpoint (
+				only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+				seq INTEGER NOT NULL,
+				acknowledged INTEGER NOT NULL,
+				counts TEXT NOT NULL
+			) STRICT;
+
+			CREATE TABLE collection (
+				name TEXT PRIMARY KEY,
+				number INTEGER NOT NULL,
+				version INTEGER NOT NULL,
+				digest TEXT NOT NULL,
+				schema TEXT NOT NULL,
+				uniques TEXT NOT NULL,
+				change TEXT,
+				created_at INTEGER NOT NULL,
+				updated_at INTEGER NOT NULL
+			) STRICT, WITHOUT ROWID;
+
+			CREATE TABLE api_key (
+				id TEXT PRIMARY KEY,
+				secret_hash TEXT NOT NULL,
+				name TEXT,
+				scopes TEXT NOT NULL,
+				created_at INTEGER NOT NULL,
+				expires_at INTEGER
+			) STRICT, WITHOUT ROWID;
+		`,
+	},
+]

@@ -1,0 +1,102 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { WakeUp } from '../core/contract.ts'
+import type { Database } from '../db/neon/client.ts'
+import type { Message, Ports } from '../workers/queue-consumer/consumer.ts'
+import type { ScriptedRecord, ScriptedShard, ViewState } from './scripted-shard.ts'
+
+export interface LogLine {
+	level: string
+	event: string
+	fields: Record<string, string | number | null>
+}
+
+export interface TestPorts extends Ports {
+	lines: LogLine[]
+	announced: WakeUp[]
+}
+
+/** Ports over scripted shards and one database; any of them may be replaced. */
+export function testPorts(shards: ScriptedShard[], database: Database, replaced: Partial<Ports> = {}): TestPorts {
+	const lines: LogLine[] = []
+	const announced: WakeUp[] = []
+	return {
+		lines,
+		announced,
+		database: () => database,
+		shardOf: (tenant) => shards.find((shard) => shard.tenant === tenant) ?? unknownShard,
+		announce: async (wakeUp) => {
+			announced.push(wakeUp)
+		},
+		now: () => performance.now(),
+		sleep: neverOver,
+		random: () => 0.5,
+		log: (level, event, fields) => {
+			lines.push({ level, event, fields })
+		},
+		...replaced,
+	}
+}
+
+export interface TestMessage extends Message {
+	/** `null` until it is settled; then `ack`, or the seconds after which it comes again. */
+	settled: 'ack' | number | null
+}
+
+export function message(body: unknown, attempts = 1): TestMessage {
+	const made: TestMessage = {
+		body,
+		attempts,
+		settled: null,
+		ack: () => {
+			made.settled = 'ack'
+		},
+		retry: ({ delaySeconds }) => {
+			made.settled = delaySeconds
+		},
+	}
+	return made
+}
+
+/** A sample of one shard's rows and watermark, taken on one snapshot. */
+export interface Sample {
+	rows: ViewState
+	appliedSeq: number
+	readSeq: number
+	deadLetters: number
+}
+
+export async function sampleOf(database: Database, tenant: string): Promise<Sample> {
+	const [rows = [], marks = [], letters = []] = await database.read([
+		{ text: 'SELECT collection, id, version, data::text FROM record WHERE tenant_id = $1', params: [tenant] },
+		{ text: 'SELECT applied_seq, read_seq FROM shard WHERE tenant_id = $1', params: [tenant] },
+		{ text: 'SELECT 1 AS one FROM dead_letter WHERE tenant_id = $1', params: [tenant] },
+	])
+	const state = rows.map((row): [string, ScriptedRecord] => [
+		`${row.collection}/${row.id}`,
+		{ version: Number(row.version), data: JSON.parse(row.data ?? 'null') },
+	])
+	return {
+		rows: new Map(state),
+		appliedSeq: Number(marks[0]?.applied_seq ?? 0),
+		readSeq: Number(marks[0]?.read_seq ?? 0),
+		deadLetters: letters.length,
+	}
+}
+
+/** What V2 forbids and the sample shows: nothing, when all is well. */
+export function violations(shard: ScriptedShard, { rows, appliedSeq, readSeq }: Sample): string[] {
+	const keys = new Set([...rows.keys(), ...shard.stateAt(appliedSeq).keys(), ...shard.stateAt(readSeq).keys()])
+	return [...keys].filter((key) => {
+		for (let seq = appliedSeq; seq <= readSeq; seq++) {
+			if (isDeepStrictEqual(shard.stateAt(seq).get(key), rows.get(key))) return false
+		}
+		return true
+	})
+}
+
+const unknownShard = { pull: async () => ({ kind: 'refused', reason: 'unknown_shard' }) as const }
+
+/** A time limit that is never reached. */
+async function neverOver(_ms: number, signal: AbortSignal): Promise<void> {
+	await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+}

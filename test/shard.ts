@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto'
+import type {
+	Answer,
+	Caller,
+	Command,
+	Idempotency,
+	OperationName,
+	Operations,
+	Reply,
+	WakeUp,
+} from '../core/contract.ts'
+import { mintTenantId, parseRegion, type RandomBytes, type TenantId } from '../core/ids.ts'
+import type { Refusal } from '../core/refusal.ts'
+import type { Sql } from '../db/shard/sql.ts'
+import { Shard } from '../workers/shard-do/shard.ts'
+import { Turn } from '../workers/shard-do/turn.ts'
+import { nodeSql } from './node-sql.ts'
+
+/** Random bytes that are the same in every run of a seed. */
+export function seeded(seed: number): RandomBytes & (() => number) {
+	let state = seed >>> 0 || 1
+	const next = () => {
+		state ^= state << 13
+		state >>>= 0
+		state ^= state >>> 17
+		state ^= state << 5
+		state >>>= 0
+		return state / 2 ** 32
+	}
+	return ((bytes?: Uint8Array) => {
+		if (!bytes) return next()
+		for (let index = 0; index < bytes.length; index++) bytes[index] = Math.floor(next() * 256)
+		return bytes
+	}) as RandomBytes & (() => number)
+}
+
+export const ownerKey: Caller = { kind: 'key', id: 'key-1', secretHash: hashOf('secret') }
+
+export function hashOf(secret: string): string {
+	return createHash('sha256').update(secret).digest('base64url')
+}
+
+/** A provisioned shard over `node:sqlite`, with a clock that only moves when told to. */
+export class ShardFixture {
+	readonly tenant: TenantId
+	readonly sql: Sql
+	readonly announced: WakeUp[] = []
+	now = Date.UTC(2026, 0, 1)
+	alarmAt: number | null = null
+	shard: Shard
+	readonly #random = seeded(7)
+
+	constructor(options: { sql?: Sql; region?: string; provision?: boolean } = {}) {
+		this.sql = options.sql ?? nodeSql()
+		const region = parseRegion(options.region ?? 'eu')
+		if (!region) throw new Error('not a region')
+		this.tenant = mintTenantId(region, this.now, this.#random)
+		this.shard = this.#start()
+		if (options.provision !== false) this.provision()
+	}
+
+	provision(): void {
+		const key = { id: 'key-1', secretHash: hashOf('secret') }
+		const { tenant, now: createdAt } = this
+		const outcome = this.shard.provision({
+			tenant,
+			shard: 0,
+			epoch: 1,
+			slug: 'acme',
+			name: 'Acme',
+			createdAt,
+			key,
+			actor: 'operator:test',
+		})
+		if (!outcome.ok) throw new Error(outcome.refusal.detail)
+	}
+
+	/** A new instance over the same storage, as after an eviction. */
+	restart(): void {
+		this.shard = this.#start()
+	}
+
+	/** Runs one command in a turn of its own, as the object does. */
+	async run<N extends OperationName>(
+		operation: { name: N } & Operations[N]['takes'],
+		options: { caller?: Caller; idempotency?: Idempotency; tenant?: TenantId } = {},
+	): Promise<Reply<Answer<N>>> {
+		const command = this.command(operation, options)
+		return this.turn().submit(() => this.shard.execute(command))
+	}
+
+	/** The answer of an operation that must not be refused. */
+	async ask<N extends OperationName>(
+		operation: { name: N } & Operations[N]['takes'],
+		options: { idempotency?: Idempotency } = {},
+	): Promise<Answer<N>> {
+		const reply = await this.run(operation, options)
+		if (!reply.ok)
+			throw new Error(`${reply.refusal.code}: ${reply.refusal.detail} ${JSON.stringify(reply.refusal.errors)}`)
+		return reply.value
+	}
+
+	/** The refusal of an operation that must be refused. */
+	async refused<N extends OperationName>(
+		operation: { name: N } & Operations[N]['takes'],
+		options: { caller?: Caller; idempotency?: Idempotency; tenant?: TenantId } = {},
+	): Promise<Refusal> {
+		const reply = await this.run(operation, options)
+		if (reply.ok) throw new Error('this should have been refused')
+		return reply.refusal
+	}
+
+	command<N extends OperationName>(
+		operation: { name: N } & Operations[N]['takes'],
+		options: { caller?: Caller; idempotency?: Idempotency; tenant?: TenantId } = {},
+	): Command<N> {
+		const { caller = ownerKey, idempotency = null, tenant = this.tenant } = options
+		return { tenant, shard: 0, caller, requestId: 'request', idempotency, operation }
+	}
+
+	turn(): Turn {
+		return new Turn({
+			transaction: (work) => this.sql.transaction(work),
+			soon: (callback) => void setImmediate(callback),
+			committed: () => this.shard.committed(),
+			failed: () => this.shard.failed(),
+		})
+	}
+
+	async collection(name: string, schema: object): Promise<Answer<'collection.put'>> {
+		return this.ask({ name: 'collection.put', collection: name, schema: JSON.stringify(schema) })
+	}
+
+	async create(collection: string, data: object, idempotency?: Idempotency): Promise<Answer<'record.create'>> {
+		return this.ask(
+			{ name: 'record.create', collection, data: JSON.stringify(data) },
+			idempotency ? { idempotency } : {},
+		)
+	}
+
+	#start(): Shard {
+		return new Shard({
+			sql: this.sql,
+			clock: () => this.now,
+			random: this.#random,
+			arm: (at) => {
+				this.alarmAt = at
+			},
+			announce: async (wakeUp) => {
+				this.announced.push(wakeUp)
+			},
+		})
+	}
+}
+
+/** People with a unique e-mail, an indexed age and a personal phone. */
+export const people = {
+	type: 'object',
+	required: ['email'],
+	properties: {
+		email: { type: 'string', 'x-unique': 'ci' },
+		age: { type: 'integer', 'x-index': true },
+		phone: { type: 'string', 'x-personal': true },
+	},
+}

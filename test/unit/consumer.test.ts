@@ -1,0 +1,223 @@
+import { expect, test } from 'vitest'
+import type { Page, PullReply, PullRequest } from '../../core/contract.ts'
+import { deliveryMsMax, pagesPerDeliveryMax, retrySecondsMax, shardsAtOnceMax } from '../../core/limits.ts'
+import { type Database, DatabaseFailure, type Row } from '../../db/neon/client.ts'
+import { consume, retrySeconds } from '../../workers/queue-consumer/consumer.ts'
+import { isolates, poisonEntry, refusesData } from '../../workers/queue-consumer/dead-letter.ts'
+import { message, testPorts } from '../consumer-ports.ts'
+
+const tenant = (name: string) => `global_01k9${name.padStart(22, '0')}`
+const wakeUp = (name: string, epoch = 1, head = 5) => ({ tenant: tenant(name), shard: 0, epoch, head })
+
+/** A view whose watermarks are at 0 of epoch 1 and whose fence always lets a page through. */
+function agreeable(
+	query: (params: readonly unknown[]) => Promise<Row[]> = async () => [
+		{ epoch: '1', revision: '0', applied_seq: '0', moved: '1' },
+	],
+): Database {
+	return { query: ({ params }) => query(params), read: async () => [] }
+}
+
+function page(from: number, to: number, head: number, more: Partial<Page> = {}): PullReply {
+	const about = { slug: 's', name: 'n', status: 'active', createdAt: 0 } as const
+	const nothing = { upserts: '[]', upsertCount: 0, deletes: '[]', deleteCount: 0, schema: null }
+	return { kind: 'page', page: { epoch: 1, from, to, head, toAt: 1, tenant: about, ...nothing, ...more } }
+}
+
+const caughtUp = async ({ after }: PullRequest) => page(after, after, after)
+const endless = async ({ after }: PullRequest) => page(after, after + 1, 1_000)
+
+test('what is no wake-up is acknowledged and logged without its content', async () => {
+	const bodies = [
+		null,
+		'text',
+		7,
+		[],
+		{},
+		{ ...wakeUp('a'), tenant: 'secret' },
+		{ ...wakeUp('a'), head: -1 },
+		{ ...wakeUp('a'), epoch: 1.5 },
+	]
+	const messages = bodies.map((body) => message(body))
+	const ports = testPorts([], agreeable())
+	await consume(messages, ports)
+	expect(messages.map(({ settled }) => settled)).toEqual(bodies.map(() => 'ack'))
+	expect(ports.lines).toHaveLength(bodies.length)
+	expect(JSON.stringify(ports.lines)).not.toContain('secret')
+})
+
+test('a wake-up may carry more than today is known', async () => {
+	const one = message({ ...wakeUp('a'), trace: '00-abc' })
+	await consume([one], testPorts([], agreeable(), { shardOf: () => ({ pull: caughtUp }) }))
+	expect(one.settled).toBe('ack')
+})
+
+test('[V1] the wake-ups of one shard in a batch cost one turn', async () => {
+	let pulls = 0
+	const pull = async (request: PullRequest) => {
+		pulls += 1
+		return caughtUp(request)
+	}
+	const messages = [1, 9, 3, 3].map((head) => message(wakeUp('a', 1, head)))
+	const heads: unknown[] = []
+	const database = agreeable(async (params) => {
+		heads.push(params[3])
+		return [{ epoch: '1', revision: '0', applied_seq: '0' }]
+	})
+	await consume(messages, testPorts([], database, { shardOf: () => ({ pull }) }))
+	expect(messages.map(({ settled }) => settled)).toEqual(['ack', 'ack', 'ack', 'ack'])
+	expect(pulls).toBe(1)
+	expect(heads).toEqual([9])
+})
+
+test('[V4] only the messages of the shard that failed come again, later each time', async () => {
+	const database = agreeable(async (params) => {
+		if (params[0] === tenant('b')) throw new DatabaseFailure(null)
+		return [{ epoch: '1', revision: '0', applied_seq: '0' }]
+	})
+	const messages = [message(wakeUp('a')), message(wakeUp('b'), 1), message(wakeUp('b'), 4), message(wakeUp('c'))]
+	await consume(messages, testPorts([], database, { shardOf: () => ({ pull: caughtUp }) }))
+	expect(messages.map(({ settled }) => settled)).toEqual(['ack', 2, 12, 'ack'])
+})
+
+test('the wait before a retry doubles up to a bound, and its upper half is random', () => {
+	expect([1, 2, 3, 8].map((attempts) => retrySeconds(attempts, 0))).toEqual([1, 2, 4, 128])
+	expect(retrySeconds(3, 0.999)).toBe(8)
+	expect(retrySeconds(1_000, 0.999)).toBe(retrySecondsMax)
+})
+
+test('[V4] a turn ends after its pages or its time, whichever is first, and the shard is announced again', async () => {
+	for (const msPerPull of [0, deliveryMsMax / 4]) {
+		let clock = 0
+		const pull = async (request: PullRequest) => {
+			clock += msPerPull
+			return endless(request)
+		}
+		const one = message(wakeUp('a'))
+		const ports = testPorts([], agreeable(), { shardOf: () => ({ pull }), now: () => clock })
+		await consume([one], ports)
+		expect(one.settled).toBe('ack')
+		expect(ports.announced).toEqual([wakeUp('a', 1, 1_000)])
+		if (msPerPull > 0) expect(clock).toBe(deliveryMsMax)
+	}
+	expect(pagesPerDeliveryMax).toBeGreaterThan(4)
+})
+
+test('a wake-up whose successor could not be sent comes again', async () => {
+	const one = message(wakeUp('a'))
+	const announce = async () => {
+		throw new Error('the queue is full')
+	}
+	await consume([one], testPorts([], agreeable(), { shardOf: () => ({ pull: endless }), announce }))
+	expect(one.settled).toBeGreaterThan(0)
+})
+
+test('[V4] at most so many shards are pulled at once, and all have their turn', async () => {
+	let running = 0
+	let most = 0
+	const pull = async (request: PullRequest) => {
+		running += 1
+		most = Math.max(most, running)
+		for (let turn = 0; turn < 10; turn++) await Promise.resolve()
+		running -= 1
+		return caughtUp(request)
+	}
+	const messages = Array.from({ length: 50 }, (_, n) => message(wakeUp(String(n))))
+	await consume(messages, testPorts([], agreeable(), { shardOf: () => ({ pull }) }))
+	expect(messages.every(({ settled }) => settled === 'ack')).toBe(true)
+	expect(most).toBe(shardsAtOnceMax)
+})
+
+test('[V3] what a shard refuses is logged and left to the shard', async () => {
+	for (const reason of ['epoch', 'unknown_shard', 'diverged', 'pruned'] as const) {
+		const one = message(wakeUp('a'))
+		const ports = testPorts([], agreeable(), { shardOf: () => ({ pull: async () => ({ kind: 'refused', reason }) }) })
+		await consume([one], ports)
+		expect(one.settled).toBe('ack')
+		expect(ports.lines.map(({ event, fields }) => [event, fields.reason])).toEqual([['pull_refused', reason]])
+	}
+})
+
+test('[V2] a page that does not follow the watermark is not applied', async () => {
+	for (const wrong of [page(1, 2, 2), page(0, 3, 2), page(0, 1, 1, { epoch: 2 })]) {
+		let statements = 0
+		const database = agreeable(async () => {
+			statements += 1
+			return [{ epoch: '1', revision: '0', applied_seq: '0', moved: '1' }]
+		})
+		const one = message(wakeUp('a'))
+		await consume([one], testPorts([], database, { shardOf: () => ({ pull: async () => wrong }) }))
+		expect(one.settled).toBeGreaterThan(0)
+		expect(statements).toBe(1)
+	}
+})
+
+test('[V4] the search for a poisoned entry goes on when the time of the turn is over', async () => {
+	let clock = 0
+	const poisonAt = 700
+	const pulled: [number, number][] = []
+	const pull = async ({ after, entriesMax }: PullRequest) => {
+		clock += deliveryMsMax
+		const to = Math.min(1_000, after + entriesMax)
+		pulled.push([after, to])
+		const upserts = JSON.stringify([{ c: 'c', i: `r${to}` }])
+		return page(after, to, 1_000, { upserts, upsertCount: to - after })
+	}
+	const asides: unknown[] = []
+	const database = agreeable(async (params) => {
+		if (params.length === 11) asides.push(params.slice(4))
+		else if (params.length > 4) {
+			const [after, to] = pulled.at(-1) ?? [0, 0]
+			if (after < poisonAt && to >= poisonAt) throw new DatabaseFailure('22P05')
+		}
+		return [{ epoch: '1', revision: '0', applied_seq: '0', moved: '1' }]
+	})
+	const ports = testPorts([], database, { shardOf: () => ({ pull }), now: () => clock })
+	await consume([message(wakeUp('a'))], ports)
+	expect(asides).toEqual([[poisonAt, 1_000, 1, 'c', `r${poisonAt}`, 'upsert', '22P05 data exception']])
+	expect(ports.announced).toEqual([wakeUp('a', 1, 1_000)])
+})
+
+test('only what a page holds is blamed for it, never the state of the database', () => {
+	const blamed = (sqlstate: string | null) => refusesData(new DatabaseFailure(sqlstate))
+	expect(['22P05', '22003', '22021', '23502', '54000', '54001'].map(blamed)).toEqual([
+		true,
+		true,
+		true,
+		true,
+		true,
+		true,
+	])
+	expect(
+		[null, '40001', '40P01', '53300', '57014', '57P01', '08006', '42P01', '42501', '21000', 'XX000'].some(blamed),
+	).toBe(false)
+})
+
+test('a dead letter names its entry by where it is, never by what it holds', () => {
+	const failure = new DatabaseFailure('22P05')
+	const entryOf = (more: Partial<Page>) => {
+		const reply = page(0, 1, 1, more)
+		if (reply.kind !== 'page' || !isolates(reply.page)) throw new Error('not one change')
+		return poisonEntry(reply.page, failure)
+	}
+	const reason = '22P05 data exception'
+	expect(entryOf({ upserts: '[{"c":"c","i":"a","v":1,"d":{"name":"Ann"}}]', upsertCount: 1 })).toEqual({
+		op: 'upsert',
+		collection: 'c',
+		recordId: 'a',
+		reason,
+	})
+	expect(entryOf({ deletes: '[{"c":"c","i":"a"}]', deleteCount: 1 })).toEqual({
+		op: 'delete',
+		collection: 'c',
+		recordId: 'a',
+		reason,
+	})
+	expect(entryOf({ schema: { kind: 'dropped', collection: 'c' } })).toEqual({
+		op: 'schema',
+		collection: 'c',
+		recordId: null,
+		reason,
+	})
+	expect(entryOf({})).toEqual({ op: 'none', collection: null, recordId: null, reason })
+})

@@ -1,0 +1,42 @@
+import { cloudflareTest } from '@cloudflare/vitest-plugin'
+import { defineConfig } from 'vitest/config'
+
+/** Secrets of the test runtime only; the regions' databases are not reached from `test/workerd`. */
+const bindings = {
+	JURISDICTIONS: 'off',
+	OPERATOR_TOKEN: 'fho_test_operator_token',
+	OPERATOR_TOKENS: JSON.stringify({
+		reader: { scope: 'read', token: 'fho_test_reader_token' },
+		scraper: { scope: 'metrics', token: 'fho_test_scraper_token' },
+	}),
+	SIGNING_SECRET: 'test-signing-secret-0123456789abcdef',
+	CLAIM_SECRET: 'test-claim-secret-0123456789abcdef',
+	DATABASE_URL: 'postgres://nobody:nothing@127.0.0.1:1/global',
+	DATABASE_URL_EU: 'postgres://nobody:nothing@127.0.0.1:1/eu',
+	DATABASE_READ_URL: 'postgres://nobody:nothing@127.0.0.1:1/global',
+	DATABASE_READ_URL_EU: 'postgres://nobody:nothing@127.0.0.1:1/eu',
+	NEON_ENDPOINT: 'http://127.0.0.1:1/sql',
+}
+
+export default defineConfig({
+	test: {
+		reporters: ['default', './test/summary.ts'],
+		projects: [
+			{ test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
+			{
+				plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings } })],
+				test: { name: 'workerd', include: ['test/workerd/**/*.test.ts'], testTimeout: 20_000 },
+			},
+			{
+				// One stack at a time: each starts Postgres and workerd, and the machine may have two cores.
+				test: {
+					name: 'pipeline',
+					include: ['test/pipeline/**/*.test.ts', 'test/fault/**/*.test.ts'],
+					fileParallelism: false,
+					testTimeout: 120_000,
+					hookTimeout: 120_000,
+				},
+			},
+		],
+	},
+})

@@ -1,0 +1,82 @@
+import type { Answer, Command, Idempotency, OperationName, Operations } from '../../core/contract.ts'
+import { accept, type Outcome } from '../../core/refusal.ts'
+import { open, seal } from '../../core/seal.ts'
+import { recall, remember } from './idempotency.ts'
+import type { Work } from './work.ts'
+
+/**
+ * How the answer of each operation rests in its idempotency row: what the server minted, but never the request's own data.
+ * A retry brings that data along, and the fingerprint has proven it equal.
+ */
+type Resting = {
+	[N in OperationName]: {
+		store(answer: Answer<N>, work: Work, seal: string): unknown
+		restore(stored: never, takes: Operations[N]['takes'], seal: string): Answer<N>
+	}
+}
+
+const whole = { store: <T>(answer: T): T => answer, restore: <T>(stored: T): T => stored }
+
+const withoutData = {
+	store: (answer: Answer<'record.create'>) => ({ ...answer, record: { ...answer.record, data: null } }),
+	restore: (stored: Answer<'record.create'>, takes: { data: string }): Answer<'record.create'> => ({
+		...stored,
+		record: { ...stored.record, data: takes.data },
+	}),
+}
+
+const resting: Resting = {
+	'record.create': withoutData,
+	'record.put': withoutData,
+	// A merge patch cannot rebuild the record, so its answer keeps the record as the record's own row keeps it.
+	'record.patch': whole,
+	'record.delete': whole,
+	'record.get': whole,
+	'record.list': whole,
+	batch: whole,
+	'collection.put': whole,
+	'collection.get': whole,
+	'collection.list': whole,
+	'collection.delete': whole,
+	'changes.list': whole,
+	'key.create': {
+		store: (answer, work, key) => ({ ...answer, secret: seal(key, answer.secret, work.random) }),
+		restore: (stored: Answer<'key.create'>, _takes, key) => {
+			const secret = open(key, stored.secret)
+			if (secret === null) throw new Error('a sealed answer does not open for the request that made it')
+			return { ...stored, secret }
+		},
+	},
+	'key.list': whole,
+	'key.delete': whole,
+	'tenant.get': whole,
+	'tenant.update': whole,
+}
+
+/** The answer of an earlier, equal request; null when this is the first. */
+export function recallAnswer<N extends OperationName>(
+	sql: Work['sql'],
+	command: Command<N>,
+	asked: Idempotency,
+	now: number,
+): Outcome<Answer<N> | null> {
+	const earlier = recall(sql, asked, now)
+	if (!earlier.ok || earlier.value === null) return earlier as Outcome<null>
+	return accept(
+		resting[command.operation.name].restore(
+			JSON.parse(earlier.value) as never,
+			command.operation,
+			asked.seal,
+		) as Answer<N>,
+	)
+}
+
+export function rememberAnswer<N extends OperationName>(
+	work: Work,
+	command: Command<N>,
+	asked: Idempotency,
+	answer: Answer<N>,
+): void {
+	const stored = resting[command.operation.name].store(answer, work, asked.seal)
+	remember(work.sql, asked, JSON.stringify(stored), work.now)
+}

@@ -1,0 +1,124 @@
+import type { CollectionInfo } from '../../core/contract.ts'
+import { collectionsMax, schemaChangeSyncRecordsMax } from '../../core/limits.ts'
+import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
+import { parseSchema, type Schema, sameRules } from '../../core/schema.ts'
+import { identifier } from '../../db/shard/sql.ts'
+import { type Definition, saveDefinition, type UniqueColumn } from './definition.ts'
+import { head } from './journal.ts'
+import { unknownCollection } from './records.ts'
+import { beginChange, finishChange, journalSchema, stepChange } from './schema-change.ts'
+import { createIndexes, createUniqueIndex } from './tables.ts'
+import type { Work } from './work.ts'
+
+type Put = Outcome<{ collection: CollectionInfo; created: boolean; position: number }>
+
+/** Creates a collection or changes its schema; over many records the change is a job that the alarm goes on with. */
+export function putCollection(work: Work, takes: { collection: string; schema: string }): Put {
+	const parsed = parseSchema(JSON.parse(takes.schema))
+	if (!parsed.ok) return parsed
+	const present = work.definitions.find(work.sql, takes.collection)
+	return present
+		? changeSchema(work, present, parsed.value, takes.schema)
+		: createCollection(work, takes.collection, parsed.value, takes.schema)
+}
+
+export function getCollection(work: Work, takes: { collection: string }): Outcome<{ collection: CollectionInfo }> {
+	const definition = work.definitions.find(work.sql, takes.collection)
+	return definition ? accept({ collection: infoOf(work, definition) }) : unknownCollection(takes.collection)
+}
+
+export function listCollections(
+	work: Work,
+	takes: { limit: number; after: string | null },
+): Outcome<{ collections: CollectionInfo[]; next: string | null }> {
+	const found = work.definitions.list(work.sql, takes.after ?? '', takes.limit + 1)
+	const page = found.slice(0, takes.limit)
+	const next = found.length > page.length ? (page.at(-1)?.name ?? null) : null
+	return accept({ collections: page.map((definition) => infoOf(work, definition)), next })
+}
+
+export function deleteCollection(work: Work, takes: { collection: string }): Outcome<{ position: number }> {
+	const definition = work.definitions.find(work.sql, takes.collection)
+	if (!definition) return unknownCollection(takes.collection)
+	work.sql.all(`DROP TABLE ${definition.table}`)
+	work.sql.all('DELETE FROM collection WHERE name = ?', takes.collection)
+	work.counts.forget(definition.number)
+	return accept({ position: journalSchema(work, takes.collection, null) })
+}
+
+export function infoOf(work: Work, definition: Definition): CollectionInfo {
+	const { name, schemaText, createdAt, updatedAt, change } = definition
+	return { name, schema: schemaText, records: work.counts.of(definition.number), createdAt, updatedAt, change }
+}
+
+function createCollection(work: Work, name: string, schema: Schema, schemaText: string): Put {
+	const { collections } = work.sql.all<{ collections: number }>(
+		'SELECT count(*) AS collections FROM collection',
+	)[0] ?? { collections: 0 }
+	if (collections >= collectionsMax) return refuse('limit_exceeded', `a tenant may have ${collectionsMax} collections`)
+	const number = work.sql.all<{ number: number }>(
+		'UPDATE tenant SET collections_created = collections_created + 1 RETURNING collections_created AS number',
+	)[0]?.number
+	if (number === undefined) throw new Error('the tenant row is missing')
+
+	const table = identifier(`c_${number}`)
+	const uniques = [...schema.fields.values()].flatMap((field, index): UniqueColumn[] =>
+		field.unique ? [{ property: field.name, column: `u_${index}`, mode: field.unique }] : [],
+	)
+	const columns = uniques.map(({ column }) => `, ${identifier(column)}`).join('')
+	// Without a rowid an insert is billed as one written row instead of two.
+	work.sql.all(
+		`CREATE TABLE ${table} (id TEXT PRIMARY KEY, version INTEGER NOT NULL, seq INTEGER NOT NULL, created_at INTEGER NOT NULL,
+			updated_at INTEGER NOT NULL, data TEXT NOT NULL${columns}) WITHOUT ROWID`,
+	)
+	for (const { column } of uniques) createUniqueIndex(work.sql, number, column)
+	createIndexes(work.sql, number, schema)
+	saveDefinition(work.sql, {
+		name,
+		number,
+		version: 1,
+		schema: schemaText,
+		uniques,
+		change: null,
+		createdAt: work.now,
+		updatedAt: work.now,
+	})
+	const position = journalSchema(work, name, 1)
+	return accept({ collection: getInfo(work, name), created: true, position })
+}
+
+function changeSchema(work: Work, present: Definition, schema: Schema, schemaText: string): Put {
+	if (present.next) return refuse('schema_conflict', 'a change of this schema is still being applied')
+	if (present.schemaText === schemaText) {
+		return accept({ collection: infoOf(work, present), created: false, position: head(work.sql) })
+	}
+	const records = work.counts.of(present.number)
+	const revealed = present.schema.personal.filter((name) => !schema.personal.includes(name))
+	if (revealed.length > 0 && records > 0) {
+		const errors: Fault[] = revealed.map((name) => ({
+			pointer: `/properties/${name}`,
+			detail: 'x-personal stays while the collection holds records',
+		}))
+		return refuse('schema_conflict', 'present records keep these properties personal', { errors })
+	}
+	const checks = !sameRules(JSON.parse(present.schemaText), JSON.parse(schemaText))
+	beginChange(work, present, schema, schemaText, records)
+	if (records <= schemaChangeSyncRecordsMax) {
+		const outcome =
+			checks || needsFilling(present, work) ? stepChange(work, present.name, records) : finishChange(work, present.name)
+		if (!outcome.ok) return outcome
+	}
+	return accept({ collection: getInfo(work, present.name), created: false, position: head(work.sql) })
+}
+
+/** Whether the change that just began has unique values to compute. */
+function needsFilling(before: Definition, work: Work): boolean {
+	const coming = work.definitions.find(work.sql, before.name)?.next
+	return coming?.uniques.some((unique) => !before.uniques.some((present) => present.column === unique.column)) ?? false
+}
+
+function getInfo(work: Work, name: string): CollectionInfo {
+	const definition = work.definitions.find(work.sql, name)
+	if (!definition) throw new Error('a collection vanished inside its own change')
+	return infoOf(work, definition)
+}

@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto'
+import type { SchemaChange } from '../../core/contract.ts'
+import { parseSchema, type Schema } from '../../core/schema.ts'
+import { identifier, type Sql } from '../../db/shard/sql.ts'
+
+/** A column that holds the normalised values of a unique property. */
+export interface UniqueColumn {
+	property: string
+	column: string
+	mode: 'exact' | 'ci'
+}
+
+/** A collection as writes need it: its compiled schema and its statements. */
+export interface Definition {
+	name: string
+	/** Names the table; never used again after the collection is dropped. */
+	number: number
+	table: string
+	version: number
+	schemaText: string
+	schema: Schema
+	uniques: UniqueColumn[]
+	/** The schema that a running change will put in force; writes must satisfy both. */
+	next: { schema: Schema; schemaText: string; uniques: UniqueColumn[]; cursor: string } | null
+	change: SchemaChange | null
+	createdAt: number
+	updatedAt: number
+}
+
+/** A change of schema as it rests in the collection's row. */
+export interface StoredChange extends SchemaChange {
+	schema: string
+	uniques: UniqueColumn[]
+	/** The last record id that was checked. */
+	cursor: string
+}
+
+interface Row {
+	name: string
+	number: number
+	version: number
+	digest: string
+	schema: string
+	uniques: string
+	change: string | null
+	created_at: number
+	updated_at: number
+}
+
+const columns = 'name, number, version, digest, schema, uniques, change, created_at, updated_at'
+
+/**
+ * Compiled definitions, found by the digest of everything they were compiled from. Each use reads the digest from
+ * storage, so a rolled-back or concurrent change can never leave a stale one in force.
+ */
+export class Definitions {
+	readonly #compiled = new Map<string, Definition>()
+
+	find(sql: Sql, name: string): Definition | null {
+		const key = sql.all<{ digest: string }>('SELECT digest FROM collection WHERE name = ?', name)[0]
+		if (!key) return null
+		const present = this.#compiled.get(key.digest)
+		if (present) return present
+		const row = sql.all<Row>(`SELECT ${columns} FROM collection WHERE name = ?`, name)[0]
+		if (!row) return null
+		const definition = compile(row)
+		if (this.#compiled.size >= compiledMax) this.#compiled.clear()
+		this.#compiled.set(row.digest, definition)
+		return definition
+	}
+
+	/** A page of definitions in the order of their names. */
+	list(sql: Sql, after: string, limit: number): Definition[] {
+		return sql
+			.all<Row>(`SELECT ${columns} FROM collection WHERE name > ? ORDER BY name LIMIT ?`, after, limit)
+			.map(compile)
+	}
+
+	running(sql: Sql): Definition | null {
+		const row = sql.all<Row>(
+			`SELECT ${columns} FROM collection WHERE json_extract(change, '$.status') = 'running' LIMIT 1`,
+		)[0]
+		return row ? compile(row) : null
+	}
+}
+
+/** Compiled definitions kept in memory; each is a few kilobytes. */
+const compiledMax = 200
+
+export function saveDefinition(
+	sql: Sql,
+	row: {
+		name: string
+		number: number
+		version: number
+		schema: string
+		uniques: UniqueColumn[]
+		change: StoredChange | null
+		createdAt: number
+		updatedAt: number
+	},
+): void {
+	const uniques = JSON.stringify(row.uniques)
+	const change = row.change === null ? null : JSON.stringify(row.change)
+	const parts = [row.name, row.number, row.version, row.schema, uniques, change, row.updatedAt]
+	const digest = createHash('sha256').update(JSON.stringify(parts)).digest('base64url')
+	sql.all(
+		`INSERT OR REPLACE INTO collection (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		row.name,
+		row.number,
+		row.version,
+		digest,
+		row.schema,
+		uniques,
+		change,
+		row.createdAt,
+		row.updatedAt,
+	)
+}
+
+function compile(row: Row): Definition {
+	const stored: StoredChange | null = row.change === null ? null : JSON.parse(row.change)
+	return {
+		name: row.name,
+		number: row.number,
+		table: identifier(`c_${row.number}`),
+		version: row.version,
+		schemaText: row.schema,
+		schema: schemaOf(row.schema),
+		uniques: JSON.parse(row.uniques),
+		next:
+			stored?.status === 'running'
+				? { schema: schemaOf(stored.schema), schemaText: stored.schema, uniques: stored.uniques, cursor: stored.cursor }
+				: null,
+		change: stored && {
+			status: stored.status,
+			recordsDone: stored.recordsDone,
+			recordsTotal: stored.recordsTotal,
+			errors: stored.errors,
+		},
+		createdAt: row.created_at,
+		updatedAt: row.updated_at,
+	}
+}
+
+function schemaOf(text: string): Schema {
+	const parsed = parseSchema(JSON.parse(text))
+	if (!parsed.ok) throw new Error('a stored schema does not parse')
+	return parsed.value
+}

@@ -1,0 +1,271 @@
+import { bindQuery } from '../../core/bind.ts'
+import type { Precondition, RecordPage, StoredRecord, Written } from '../../core/contract.ts'
+import { mintId } from '../../core/ids.ts'
+import { recordBytesMax, scanRowsMax, shardFullShare, uniqueTextBytesMax } from '../../core/limits.ts'
+import { mergePatch } from '../../core/merge-patch.ts'
+import type { ListQuery } from '../../core/query.ts'
+import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
+import { normaliseUnique } from '../../core/schema.ts'
+import { listRecords } from '../../db/shard/list.ts'
+import type { SqlValue } from '../../db/shard/sql.ts'
+import type { Definition, UniqueColumn } from './definition.ts'
+import { append } from './journal.ts'
+import type { Work } from './work.ts'
+
+/** The ETag of a record without its quotes. The position in it tells a recreated record from the one before. */
+export function etagOf(record: Pick<StoredRecord, 'version' | 'seq'>): string {
+	return `${record.version}-${record.seq}`
+}
+
+export function createRecord(work: Work, takes: { collection: string; data: string }): Outcome<Written> {
+	const definition = work.definitions.find(work.sql, takes.collection)
+	if (!definition) return unknownCollection(takes.collection)
+	return write(work, definition, null, mintId(work.now, work.random), takes.data)
+}
+
+export function putRecord(
+	work: Work,
+	takes: {
+		collection: string
+		id: string
+		data: string
+		ifMatch: Precondition | null
+		ifNoneMatch: Precondition | null
+	},
+): Outcome<Written> {
+	const definition = work.definitions.find(work.sql, takes.collection)
+	if (!definition) return unknownCollection(takes.collection)
+	const present = readRecord(work, definition, takes.id)
+	const failed = preconditionFailed(present, takes.ifMatch, takes.ifNoneMatch)
+	return failed ?? write(work, definition, present, takes.id, takes.data)
+}
+
+export function patchRecord(
+	work: Work,
+	takes: { collection: string; id: string; patch: string; ifMatch: Precondition | null },
+): Outcome<Written> {
+	const definition = work.definitions.find(work.sql, takes.collection)
+	if (!definition) return unknownCollection(takes.collection)
+	const present = readRecord(work, definition, takes.id)
+	if (!present) return unknownRecord()
+	const failed = preconditionFailed(present, takes.ifMatch, null)
+	if (failed) return failed
+	const merged = mergePatch(JSON.parse(present.data), JSON.parse(takes.patch))
+	return write(work, definition, present, takes.id, JSON.stringify(merged))
+}
+
+export function deleteRecord(
+	work: Work,
+	takes: { collection: string; id: string; ifMatch: Precondition | null },
+): Outcome<{ position: number; version: number }> {
+	const definition = work.definitions.find(work.sql, takes.collection)
+	if (!definition) return unknownCollection(takes.collection)
+	const present = readRecord(work, definition, takes.id)
+	if (!present) return unknownRecord()
+	const failed = preconditionFailed(present, takes.ifMatch, null)
+	if (failed) return failed
+	const version = present.version + 1
+	work.sql.all(`DELETE FROM ${definition.table} WHERE id = ?`, takes.id)
+	work.counts.add(definition.number, -1)
+	const position = journal(work, 'delete', definition, takes.id, version)
+	return accept({ position, version })
+}
+
+export function getRecord(work: Work, takes: { collection: string; id: string }): Outcome<{ record: StoredRecord }> {
+	const definition = work.definitions.find(work.sql, takes.collection)
+	if (!definition) return unknownCollection(takes.collection)
+	const record = readRecord(work, definition, takes.id)
+	return record ? accept({ record }) : unknownRecord()
+}
+
+export function listCollectionRecords(
+	work: Work,
+	takes: { collection: string; query: ListQuery },
+): Outcome<RecordPage> {
+	const definition = work.definitions.find(work.sql, takes.collection)
+	if (!definition) return unknownCollection(takes.collection)
+	const { schema } = definition
+	const bound = bindQuery(takes.query, schema.fields, schema.properties)
+	if (!bound.ok) return bound
+	const listed = listRecords(
+		work.sql,
+		{
+			number: definition.number,
+			count: work.counts.of(definition.number),
+			indexed: indexedFields(definition),
+			unique: new Map(definition.uniques.map((unique) => [unique.property, unique])),
+		},
+		bound.value,
+		{ scanRowsMax },
+	)
+	if (!listed.ok) return listed
+	const { rows, next, count } = listed.value
+	const { select } = takes.query
+	return accept({ records: select ? rows.map((row) => ({ ...row, data: pick(row.data, select) })) : rows, next, count })
+}
+
+export function unknownCollection(name: string): Outcome<never> {
+	return refuse('not_found', `there is no collection ${name}`)
+}
+
+/** What an index of this collection can serve: properties with `x-index`, and the times that the root's `x-index` names. */
+export function indexedFields(definition: Definition): Set<string> {
+	const indexed = new Set<string>(definition.schema.indexMeta)
+	for (const field of definition.schema.fields.values()) if (field.index) indexed.add(field.name)
+	return indexed
+}
+
+export function uniqueValue(
+	data: Record<string, unknown>,
+	unique: Pick<UniqueColumn, 'property' | 'mode'>,
+): string | number | null {
+	const value = Object.hasOwn(data, unique.property) ? data[unique.property] : null
+	return normaliseUnique(value as string | number | boolean | null, unique.mode)
+}
+
+function unknownRecord(): Outcome<never> {
+	return refuse('not_found', 'there is no record with this id')
+}
+
+function readRecord(work: Work, definition: Definition, id: string): StoredRecord | null {
+	const rows = work.sql.all<StoredRecord>(
+		`SELECT id, version, seq, created_at AS createdAt, updated_at AS updatedAt, data FROM ${definition.table} WHERE id = ?`,
+		id,
+	)
+	return rows[0] ?? null
+}
+
+function preconditionFailed(
+	present: StoredRecord | null,
+	ifMatch: Precondition | null,
+	ifNoneMatch: Precondition | null,
+): Outcome<never> | null {
+	if (ifMatch !== null && !matches(present, ifMatch)) {
+		return refuse('precondition_failed', 'the record is not at a version that If-Match names')
+	}
+	if (ifNoneMatch !== null && matches(present, ifNoneMatch)) {
+		return refuse('precondition_failed', 'the record exists at a version that If-None-Match names')
+	}
+	return null
+}
+
+function matches(present: StoredRecord | null, condition: Precondition): boolean {
+	if (present === null) return false
+	return condition === '*' || condition.includes(etagOf(present))
+}
+
+/** Validates, checks uniqueness, and stores one version of a record with its journal entry. */
+function write(
+	work: Work,
+	definition: Definition,
+	present: StoredRecord | null,
+	id: string,
+	text: string,
+): Outcome<Written> {
+	// A character is at most three bytes here (a pair of surrogates is four for two), so most texts need no counting.
+	if (text.length * 3 > recordBytesMax && Buffer.byteLength(text) > recordBytesMax) {
+		return refuse('payload_too_large', `a record's data may take ${recordBytesMax} bytes`)
+	}
+	if (work.sql.sizeBytes() >= work.limits.storage_bytes * shardFullShare) {
+		return refuse('storage_full', 'the storage of this tenant is nearly full; deletes are still possible')
+	}
+	const data = JSON.parse(text) as Record<string, unknown>
+	const faults = definition.schema.validate(data)
+	if (faults.length === 0 && definition.next) faults.push(...definition.next.schema.validate(data))
+	if (faults.length > 0)
+		return refuse('validation_failed', 'the data does not fit the schema of the collection', { errors: faults })
+
+	const uniques = uniquesOf(definition)
+	const values = uniques.map((unique) => uniqueValue(data, unique))
+	const clash = uniqueClash(work, definition, id, values)
+	if (clash) return clash
+
+	const version = (present?.version ?? 0) + 1
+	const createdAt = present?.createdAt ?? work.now
+	const seq = journal(work, present ? 'update' : 'create', definition, id, version)
+	if (present) {
+		const set = [
+			'version = ?',
+			'seq = ?',
+			'updated_at = ?',
+			'data = ?',
+			...uniques.map(({ column }) => `${column} = ?`),
+		]
+		work.sql.all(
+			`UPDATE ${definition.table} SET ${set.join(', ')} WHERE id = ?`,
+			version,
+			seq,
+			work.now,
+			text,
+			...values,
+			id,
+		)
+	} else {
+		const columns = ['id', 'version', 'seq', 'created_at', 'updated_at', 'data', ...uniques.map(({ column }) => column)]
+		const bindings: SqlValue[] = [id, version, seq, createdAt, work.now, text, ...values]
+		const places = columns.map(() => '?').join(', ')
+		work.sql.all(`INSERT INTO ${definition.table} (${columns.join(', ')}) VALUES (${places})`, ...bindings)
+		work.counts.add(definition.number, 1)
+	}
+	const record = { id, version, seq, createdAt, updatedAt: work.now, data: text }
+	return accept({ record, created: present === null, position: seq })
+}
+
+/** The columns to fill: those in force, and those that a running change of schema is filling. */
+function uniquesOf(definition: Definition): UniqueColumn[] {
+	const { uniques, next } = definition
+	if (!next) return uniques
+	return [...uniques, ...next.uniques.filter((coming) => !uniques.some((present) => present.column === coming.column))]
+}
+
+/**
+ * Asks before writing instead of reading SQLite's message afterwards: the object is the only writer and nothing runs in
+ * between. The unique index stays as the guard behind it (U1).
+ */
+function uniqueClash(
+	work: Work,
+	definition: Definition,
+	id: string,
+	values: (string | number | null)[],
+): Outcome<never> | null {
+	for (const [index, unique] of definition.uniques.entries()) {
+		const value = values[index] ?? null
+		if (value === null) continue
+		const pointer = `/${unique.property}`
+		if (typeof value === 'string' && Buffer.byteLength(value) > uniqueTextBytesMax) {
+			const errors: Fault[] = [{ pointer, detail: `a unique text may take ${uniqueTextBytesMax} bytes` }]
+			return refuse('validation_failed', 'the data does not fit the schema of the collection', { errors })
+		}
+		const holder = work.sql.all(
+			`SELECT 1 AS one FROM ${definition.table} WHERE ${unique.column} = ? AND id <> ?`,
+			value,
+			id,
+		)
+		if (holder.length > 0) {
+			const constraint = `${definition.name}.${unique.property}`
+			const errors: Fault[] = [{ pointer, detail: 'another record has this value' }]
+			return refuse('unique_violation', `the unique property ${unique.property} has this value in another record`, {
+				constraint,
+				errors,
+			})
+		}
+	}
+	return null
+}
+
+function journal(
+	work: Work,
+	op: 'create' | 'update' | 'delete',
+	definition: Definition,
+	id: string,
+	version: number,
+): number {
+	return append(work.sql, { at: work.now, op, collection: definition.name, id, version, actor: work.actor })
+}
+
+function pick(text: string, select: string[]): string {
+	const data = JSON.parse(text) as Record<string, unknown>
+	return JSON.stringify(
+		Object.fromEntries(select.filter((name) => Object.hasOwn(data, name)).map((name) => [name, data[name]])),
+	)
+}

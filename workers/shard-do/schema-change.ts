@@ -1,0 +1,172 @@
+import { schemaOffendersMax } from '../../core/limits.ts'
+import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
+import type { Schema } from '../../core/schema.ts'
+import { identifier, type SqlValue } from '../../db/shard/sql.ts'
+import { type Definition, type StoredChange, saveDefinition, type UniqueColumn } from './definition.ts'
+import { append } from './journal.ts'
+import { uniqueValue, unknownCollection } from './records.ts'
+import { createIndexes, createUniqueIndex, dropUniqueIndex } from './tables.ts'
+import type { Work } from './work.ts'
+
+/** Rows read at once; keeps the memory of a change small, however large the collection. */
+const pageRows = 500
+
+/**
+ * Writes the change into the collection's row: from here on every write satisfies both schemas and fills the coming
+ * unique columns, so that a change in steps has only the records before it to look at.
+ */
+export function beginChange(
+	work: Work,
+	present: Definition,
+	schema: Schema,
+	schemaText: string,
+	records: number,
+): void {
+	const uniques = planUniques(present, schema)
+	const columns = work.sql
+		.all<{ name: string }>(`SELECT name FROM pragma_table_info(?)`, present.table)
+		.map((row) => row.name)
+	for (const { column } of uniques) {
+		if (!columns.includes(column)) work.sql.all(`ALTER TABLE ${present.table} ADD COLUMN ${identifier(column)}`)
+	}
+	save(work, present, {
+		status: 'running',
+		recordsDone: 0,
+		recordsTotal: records,
+		errors: [],
+		schema: schemaText,
+		uniques,
+		cursor: '',
+	})
+}
+
+/** Checks and fills up to `rowsMax` records, then finishes once none is left. Refuses, naming the first offenders. */
+export function stepChange(work: Work, name: string, rowsMax: number): Outcome<{ done: boolean }> {
+	const definition = work.definitions.find(work.sql, name)
+	if (!definition?.next) return unknownCollection(name)
+	const { next } = definition
+	const filled = next.uniques.filter(
+		(coming) => !definition.uniques.some((present) => present.column === coming.column),
+	)
+	const set = filled.map(({ column }) => `${column} = ?`).join(', ')
+	const faults: Fault[] = []
+	let cursor = next.cursor
+	let done = 0
+	while (done < rowsMax && faults.length < schemaOffendersMax) {
+		const rows = work.sql.all<{ id: string; data: string }>(
+			`SELECT id, data FROM ${definition.table} WHERE id > ? ORDER BY id LIMIT ?`,
+			cursor,
+			Math.min(pageRows, rowsMax - done),
+		)
+		for (const { id, data } of rows) {
+			const value = JSON.parse(data) as Record<string, unknown>
+			faults.push(
+				...next.schema
+					.validate(value)
+					.map((fault) => ({ pointer: `/records/${id}${fault.pointer}`, detail: fault.detail })),
+			)
+			if (filled.length > 0) {
+				const values: SqlValue[] = filled.map((unique) => uniqueValue(value, unique))
+				work.sql.all(`UPDATE ${definition.table} SET ${set} WHERE id = ?`, ...values, id)
+			}
+			cursor = id
+			done++
+		}
+		if (rows.length === 0) return faults.length > 0 ? offended(faults) : finishChange(work, name)
+	}
+	if (faults.length > 0) return offended(faults)
+	const left = work.sql.all(`SELECT 1 AS one FROM ${definition.table} WHERE id > ? LIMIT 1`, cursor)
+	if (left.length === 0) return finishChange(work, name)
+	const change = definition.change ?? { recordsDone: 0, recordsTotal: 0 }
+	const { schemaText: schema, uniques } = next
+	const recordsTotal = Math.max(change.recordsTotal, work.counts.of(definition.number))
+	save(work, definition, {
+		status: 'running',
+		recordsDone: change.recordsDone + done,
+		recordsTotal,
+		errors: [],
+		schema,
+		uniques,
+		cursor,
+	})
+	return accept({ done: false })
+}
+
+/** Builds the indexes and puts the new schema in force, with one journal entry. Refuses when unique values clash. */
+export function finishChange(work: Work, name: string): Outcome<{ done: boolean }> {
+	const definition = work.definitions.find(work.sql, name)
+	if (!definition?.next) return unknownCollection(name)
+	const { next } = definition
+	const clashes = next.uniques.flatMap((unique) => clashesOf(work, definition, unique))
+	if (clashes.length > 0) return offended(clashes.slice(0, schemaOffendersMax))
+	for (const { column } of definition.uniques) {
+		if (!next.uniques.some((coming) => coming.column === column)) dropUniqueIndex(work.sql, definition.number, column)
+	}
+	for (const { column } of next.uniques) {
+		if (!definition.uniques.some((present) => present.column === column))
+			createUniqueIndex(work.sql, definition.number, column)
+	}
+	createIndexes(work.sql, definition.number, next.schema)
+	const version = definition.version + 1
+	const { number, createdAt } = definition
+	saveDefinition(work.sql, {
+		name,
+		number,
+		version,
+		schema: next.schemaText,
+		uniques: next.uniques,
+		change: null,
+		createdAt,
+		updatedAt: work.now,
+	})
+	journalSchema(work, name, version)
+	return accept({ done: true })
+}
+
+/** Keeps the reasons of a change that failed in the background, so that whoever asked for it can read them. */
+export function failChange(work: Work, definition: Definition, errors: Fault[]): void {
+	if (!definition.next || !definition.change) return
+	const { recordsDone, recordsTotal } = definition.change
+	const { schemaText: schema, uniques, cursor } = definition.next
+	save(work, definition, { status: 'failed', recordsDone, recordsTotal, errors, schema, uniques, cursor })
+}
+
+/** A schema's entry in the journal; the version is null where the collection was dropped. */
+export function journalSchema(work: Work, name: string, version: number | null): number {
+	return append(work.sql, { at: work.now, op: 'schema', collection: name, id: null, version, actor: work.actor })
+}
+
+function save(work: Work, definition: Definition, change: StoredChange): void {
+	const { name, number, version, schemaText: schema, uniques, createdAt, updatedAt } = definition
+	saveDefinition(work.sql, { name, number, version, schema, uniques, change, createdAt, updatedAt })
+}
+
+/** Keeps the column of a unique property that stays as it was; a new one gets the first column that is not in use. */
+function planUniques(present: Definition, schema: Schema): UniqueColumn[] {
+	const used = new Set(present.uniques.map(({ column }) => column))
+	let place = 0
+	return [...schema.fields.values()].flatMap((field): UniqueColumn[] => {
+		if (!field.unique) return []
+		const kept = present.uniques.find((unique) => unique.property === field.name && unique.mode === field.unique)
+		if (kept) return [kept]
+		while (used.has(`u_${place}`)) place++
+		used.add(`u_${place}`)
+		return [{ property: field.name, column: `u_${place}`, mode: field.unique }]
+	})
+}
+
+function clashesOf(work: Work, definition: Definition, unique: UniqueColumn): Fault[] {
+	const { column, property } = unique
+	return work.sql
+		.all<{ id: string }>(
+			`SELECT max(id) AS id FROM ${definition.table} WHERE ${column} IS NOT NULL GROUP BY ${column} HAVING count(*) > 1 LIMIT ?`,
+			schemaOffendersMax,
+		)
+		.map(({ id }) => ({ pointer: `/records/${id}/${property}`, detail: 'another record has this value' }))
+}
+
+function offended(errors: Fault[]): Outcome<never> {
+	return refuse('schema_conflict', 'present records do not fit the new schema', {
+		errors: errors.slice(0, schemaOffendersMax),
+	})
+}

@@ -1,0 +1,371 @@
+import { timingSafeEqual } from 'node:crypto'
+import {
+	type Answer,
+	scopes as allScopes,
+	type Caller,
+	type Command,
+	type Operation,
+	type OperationName,
+	type Provisioning,
+	type PullReply,
+	type PullRequest,
+	type Reply,
+	type Scope,
+	type WakeUp,
+} from '../../core/contract.ts'
+import type { RandomBytes } from '../../core/ids.ts'
+import { journalKeptMs, journalPruneRowsMax, requestsPerSecondDefault, shardBytesMax } from '../../core/limits.ts'
+import { accept, type Outcome, refuse } from '../../core/refusal.ts'
+import { isProvisioned, migrate } from '../../db/shard/migrate.ts'
+import type { Sql } from '../../db/shard/sql.ts'
+import { Announcer } from './announcer.ts'
+import { recallAnswer, rememberAnswer } from './answers.ts'
+import { runBatch } from './batch.ts'
+import { deleteCollection, getCollection, listCollections, putCollection } from './collections.ts'
+import { Counts, readCheckpoint } from './counts.ts'
+import { Definitions } from './definition.ts'
+import { expire } from './idempotency.ts'
+import { append, changesAfter, head, oldestAt, prune } from './journal.ts'
+import { createKey, deleteKey, insertKey, listKeys, parseScopes } from './keys.ts'
+import { readPage } from './pull.ts'
+import { Rate } from './rate.ts'
+import { createRecord, deleteRecord, getRecord, listCollectionRecords, patchRecord, putRecord } from './records.ts'
+import { failChange, stepChange } from './schema-change.ts'
+import { getTenant, readTenant, updateTenant } from './tenant.ts'
+import { attempt, type Work } from './work.ts'
+
+/** What a shard needs of its surroundings; the object wires it to Cloudflare, the tests to `node:sqlite`. */
+export interface ShardPorts {
+	sql: Sql
+	/** Milliseconds since 1970. */
+	clock(): number
+	random: RandomBytes
+	/** Sets the one alarm, inside the transaction that is open. */
+	arm(atMs: number): void
+	/** Sends the wake-up to the consumer of this tenant's region; may fail. */
+	announce(wakeUp: WakeUp): Promise<void>
+}
+
+/** The scope that each operation asks of a key; null for what only operators do. */
+const scopeOf: Record<OperationName, Scope | null> = {
+	'record.create': 'write',
+	'record.put': 'write',
+	'record.patch': 'write',
+	'record.delete': 'write',
+	'record.get': 'read',
+	'record.list': 'read',
+	batch: 'write',
+	'collection.put': 'schema',
+	'collection.get': 'read',
+	'collection.list': 'read',
+	'collection.delete': 'schema',
+	'changes.list': 'read',
+	'key.create': 'keys',
+	'key.list': 'keys',
+	'key.delete': 'keys',
+	'tenant.get': 'read',
+	'tenant.update': null,
+}
+
+const operatorOperations: readonly OperationName[] = ['tenant.get', 'tenant.update']
+
+/** Records that one alarm checks of a running change of schema; about 50 ms. */
+const changeStepRecords = 10_000
+
+/** Entries after which the counts are saved even though the view has acknowledged nothing; bounds the work of a cold start. */
+const checkpointEntries = 10_000
+
+/**
+ * One tenant's data and everything that is decided about it. All methods are synchronous and expect one caller at a time;
+ * a write runs inside the transaction of its turn (`turn.ts`).
+ */
+export class Shard {
+	readonly #ports: ShardPorts
+	readonly #definitions = new Definitions()
+	readonly #rate = new Rate()
+	readonly #announcer = new Announcer()
+	#counts: Counts | null = null
+	#acknowledged = 0
+
+	constructor(ports: ShardPorts) {
+		this.#ports = ports
+		if (!isProvisioned(ports.sql)) return
+		migrate(ports.sql)
+		this.#load()
+		// An instance that starts while the view is behind must not wait for the next write to say so.
+		if (head(ports.sql) > this.#acknowledged) this.#arm()
+		this.#announcer.settle(true)
+	}
+
+	/** Whether the operation may write and so belongs into a turn. */
+	static writes(name: OperationName): boolean {
+		return scopeOf[name] !== 'read' && name !== 'key.list'
+	}
+
+	execute<N extends OperationName>(command: Command<N>): Reply<Answer<N>> {
+		const now = this.#ports.clock()
+		const operation = command.operation as Operation
+		const caller = this.#authorise(command, now)
+		if (!caller.ok) return { ...caller, replayed: false, rate: null }
+		const { state, retryAfter } = this.#rate.take(costOf(operation), caller.value.requestsPerSecond, now)
+		const rest = { replayed: false, rate: command.caller.kind === 'key' ? state : null }
+		if (retryAfter !== null && command.caller.kind === 'key') {
+			return { ...refuse('rate_limited', 'too many requests', { retryAfter }), ...rest }
+		}
+		const work = this.#work(command.caller, caller.value, now)
+		if (command.idempotency) {
+			const earlier = recallAnswer(work.sql, command, command.idempotency, now)
+			if (!earlier.ok) return { ...earlier, ...rest }
+			if (earlier.value !== null) return { ...accept(earlier.value), ...rest, replayed: true }
+		}
+		if (!Shard.writes(operation.name))
+			return { ...this.#run(work, operation, caller.value.scopes), ...rest } as Reply<Answer<N>>
+		const outcome = attempt(work.sql, work.counts, () => {
+			const ran = this.#run(work, operation, caller.value.scopes) as Outcome<Answer<N>>
+			if (ran.ok && command.idempotency) rememberAnswer(work, command, command.idempotency, ran.value)
+			return ran
+		})
+		if (outcome.ok) this.#arm()
+		return { ...outcome, ...rest }
+	}
+
+	/** Creates the tenant's database; repeated with the same values, it changes nothing and answers the same. */
+	provision(asked: Provisioning): Outcome<{ head: number }> {
+		const { sql } = this.#ports
+		if (isProvisioned(sql)) {
+			const tenant = readTenant(sql)
+			const same = tenant.id === asked.tenant && tenant.shard === asked.shard && tenant.slug === asked.slug
+			const key = sql.all(
+				'SELECT 1 AS one FROM api_key WHERE id = ? AND secret_hash = ?',
+				asked.key.id,
+				asked.key.secretHash,
+			)
+			return same && key.length > 0
+				? accept({ head: head(sql) })
+				: refuse('unavailable', 'the shard belongs to another tenant', { retryAfter: 1 })
+		}
+		sql.transaction(() => {
+			migrate(sql)
+			sql.all(
+				`INSERT INTO tenant (only_row, id, shard, epoch, slug, name, status, created_at, requests_per_second, storage_bytes, collections_created)
+				VALUES (1, ?, ?, ?, ?, ?, 'active', ?, ?, ?, 0)`,
+				asked.tenant,
+				asked.shard,
+				asked.epoch,
+				asked.slug,
+				asked.name,
+				asked.createdAt,
+				requestsPerSecondDefault,
+				shardBytesMax,
+			)
+			sql.all("INSERT INTO checkpoint (only_row, seq, acknowledged, counts) VALUES (1, 0, 0, '{}')")
+			const work = { ...this.#workOf(new Counts(new Map()), asked.actor, asked.createdAt) }
+			insertKey(work, asked.key, { name: null, scopes: allScopes, expiresAt: null })
+			const entry = { at: asked.createdAt, collection: null, actor: asked.actor }
+			append(sql, { ...entry, op: 'tenant', id: null, version: 1 })
+			append(sql, { ...entry, op: 'key', id: asked.key.id, version: 1 })
+		})
+		this.#load()
+		this.#arm()
+		return accept({ head: head(sql) })
+	}
+
+	pull(request: PullRequest): PullReply {
+		const { sql } = this.#ports
+		if (!this.#counts) return { kind: 'refused', reason: 'unknown_shard' }
+		const reply = readPage(sql, this.#definitions, request)
+		if (reply.kind === 'page') this.#acknowledge(request.after, reply.page.head)
+		return reply
+	}
+
+	/** Entries that the caller may read, and the head to follow from; the way into the live feed. */
+	position(): number {
+		return this.#counts ? head(this.#ports.sql) : 0
+	}
+
+	/** Memory follows the commit of a turn. */
+	committed(): void {
+		this.#counts?.commit()
+		this.#announcer.settle(true)
+	}
+
+	/** The turn did not commit, or nobody knows: what was counted for it is forgotten. */
+	failed(): void {
+		this.#counts?.rollback(0)
+		this.#announcer.settle(false)
+	}
+
+	/** One ring of the alarm: goes on with a change of schema, maintains, announces. Sets the next alarm whatever happens. */
+	async alarm(): Promise<void> {
+		const { sql } = this.#ports
+		const counts = this.#counts
+		if (!counts) return
+		const now = this.#ports.clock()
+		const { changing, pruning } = sql.transaction(() => ({
+			changing: this.#stepChange(counts, now),
+			pruning: this.#prune(now),
+		}))
+		counts.commit()
+		const last = head(sql)
+		if (last - readCheckpoint(sql).seq >= checkpointEntries) counts.save(sql, this.#acknowledged)
+		const expiresAt = expire(sql, now)
+		const oldest = oldestAt(sql)
+		const prunesAt = oldest === null || last <= 1 || this.#acknowledged === 0 ? null : oldest + journalKeptMs
+		const dates = [
+			expiresAt,
+			prunesAt !== null && prunesAt > now ? prunesAt : null,
+			changing || pruning ? now + 1 : null,
+		]
+		const maintenanceAt = dates.reduce((first, date) => (date === null ? first : Math.min(first ?? date, date)), null)
+		const { announce, next } = this.#announcer.ring(now, last, this.#acknowledged, maintenanceAt)
+		if (next !== null) this.#ports.arm(next)
+		if (!announce) return
+		const { id: tenant, shard, epoch } = readTenant(sql)
+		await this.#ports.announce({ tenant, shard, epoch, head: last })
+	}
+
+	#load(): void {
+		this.#counts = Counts.load(this.#ports.sql)
+		this.#acknowledged = readCheckpoint(this.#ports.sql).acknowledged
+	}
+
+	#arm(): void {
+		const at = this.#announcer.afterWrite(this.#ports.clock())
+		if (at !== null) this.#ports.arm(at)
+	}
+
+	#acknowledge(applied: number, last: number): void {
+		if (applied <= this.#acknowledged || !this.#counts) return
+		this.#acknowledged = applied
+		if (applied === last) this.#counts.save(this.#ports.sql, applied)
+	}
+
+	#stepChange(counts: Counts, now: number): boolean {
+		const { sql } = this.#ports
+		const running = this.#definitions.running(sql)
+		if (!running) return false
+		const work = this.#workOf(counts, 'system', now)
+		const outcome = attempt(sql, counts, () => stepChange(work, running.name, changeStepRecords))
+		if (!outcome.ok) failChange(work, running, outcome.refusal.errors ?? [])
+		return outcome.ok && !outcome.value.done
+	}
+
+	#prune(now: number): boolean {
+		const applied = readCheckpoint(this.#ports.sql)
+		return prune(this.#ports.sql, now - journalKeptMs, Math.min(applied.acknowledged, applied.seq), journalPruneRowsMax)
+	}
+
+	/** A key is looked up in storage by every request, so that revoking it is immediate and a stale instance cannot answer (S1). */
+	#authorise(command: Command, now: number): Outcome<Authorised> {
+		const unknown = refuse('unauthorized', 'the key is not valid')
+		if (!this.#counts) return unknown
+		const { caller } = command
+		const row = this.#ports.sql.all<{
+			id: string
+			shard: number
+			status: string
+			requests_per_second: number
+			storage_bytes: number
+			secret_hash: string | null
+			scopes: string | null
+			expires_at: number | null
+		}>(
+			`SELECT t.id, t.shard, t.status, t.requests_per_second, t.storage_bytes, k.secret_hash, k.scopes, k.expires_at
+			FROM tenant AS t LEFT JOIN api_key AS k ON k.id = ?`,
+			caller.kind === 'key' ? caller.id : '',
+		)[0]
+		if (!row || row.id !== command.tenant || row.shard !== command.shard) return unknown
+		const { requests_per_second: requestsPerSecond, storage_bytes: storageBytes } = row
+		if (caller.kind === 'operator') {
+			if (!operatorOperations.includes(command.operation.name))
+				return refuse('insufficient_scope', 'operators do not act inside a tenant')
+			return accept({ scopes: allScopes, requestsPerSecond, storageBytes })
+		}
+		if (row.secret_hash === null || !sameHash(row.secret_hash, caller.secretHash)) return unknown
+		if (row.expires_at !== null && row.expires_at <= now) return refuse('unauthorized', 'the key has expired')
+		const scopes = parseScopes(row.scopes ?? '')
+		const needed = scopeOf[command.operation.name]
+		if (needed === null || !scopes.includes(needed)) {
+			return refuse(
+				'insufficient_scope',
+				needed === null ? 'this is for operators' : `this needs a key with the scope ${needed}`,
+			)
+		}
+		if (row.status === 'suspended' && command.operation.name !== 'tenant.get')
+			return refuse('tenant_suspended', 'this tenant is suspended')
+		return accept({ scopes, requestsPerSecond, storageBytes })
+	}
+
+	#work(caller: Caller, authorised: Authorised, now: number): Work {
+		if (!this.#counts) throw new Error('the shard is not provisioned')
+		const actor = caller.kind === 'key' ? `key:${caller.id}` : `operator:${caller.name}`
+		const limits = { requests_per_second: authorised.requestsPerSecond, storage_bytes: authorised.storageBytes }
+		return { ...this.#workOf(this.#counts, actor, now), limits }
+	}
+
+	#workOf(counts: Counts, actor: string, now: number): Work {
+		const limits = { requests_per_second: requestsPerSecondDefault, storage_bytes: shardBytesMax }
+		return {
+			sql: this.#ports.sql,
+			random: this.#ports.random,
+			definitions: this.#definitions,
+			now,
+			actor,
+			counts,
+			limits,
+		}
+	}
+
+	#run(work: Work, operation: Operation, scopes: readonly Scope[]): Outcome<object> {
+		switch (operation.name) {
+			case 'record.create':
+				return createRecord(work, operation)
+			case 'record.put':
+				return putRecord(work, operation)
+			case 'record.patch':
+				return patchRecord(work, operation)
+			case 'record.delete':
+				return deleteRecord(work, operation)
+			case 'record.get':
+				return getRecord(work, operation)
+			case 'record.list':
+				return listCollectionRecords(work, operation)
+			case 'batch':
+				return runBatch(work, operation)
+			case 'collection.put':
+				return putCollection(work, operation)
+			case 'collection.get':
+				return getCollection(work, operation)
+			case 'collection.list':
+				return listCollections(work, operation)
+			case 'collection.delete':
+				return deleteCollection(work, operation)
+			case 'changes.list':
+				return changesAfter(work.sql, operation.after, operation.limit)
+			case 'key.create':
+				return createKey(work, { kind: 'key', scopes }, operation)
+			case 'key.list':
+				return listKeys(work, operation)
+			case 'key.delete':
+				return deleteKey(work, operation)
+			case 'tenant.get':
+				return getTenant(work)
+			case 'tenant.update':
+				return updateTenant(work, operation)
+		}
+	}
+}
+
+interface Authorised {
+	scopes: readonly Scope[]
+	requestsPerSecond: number
+	storageBytes: number
+}
+
+function costOf(operation: Operation): number {
+	return operation.name === 'batch' ? 1 + Math.floor(operation.operations.length / 50) : 1
+}
+
+function sameHash(stored: string, presented: string): boolean {
+	return stored.length === presented.length && timingSafeEqual(Buffer.from(stored), Buffer.from(presented))
+}

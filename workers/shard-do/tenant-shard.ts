@@ -1,0 +1,107 @@
+import { DurableObject } from 'cloudflare:workers'
+import type {
+	Answer,
+	Command,
+	OperationName,
+	Provisioning,
+	PullReply,
+	PullRequest,
+	Reply,
+	WakeUp,
+} from '../../core/contract.ts'
+import { type Outcome, refuse } from '../../core/refusal.ts'
+import { objectSql } from './object-sql.ts'
+import { Shard } from './shard.ts'
+import { Turn } from './turn.ts'
+
+/** What `workers/main.ts` gives the object: the way to the consumer and to the log. */
+export interface TenantShardPorts {
+	announce(wakeUp: WakeUp): Promise<void>
+	log(level: 'info' | 'error', event: string, fields: Record<string, string | number | boolean | null>): void
+}
+
+/** After an alarm that failed, the next one; an alarm that throws seven times would be deleted by the platform for good. */
+const alarmRetryMs = 5_000
+
+/** The Durable Object: wires a `Shard` to the platform and decides nothing itself. Its name is `<tenant id>/<n>`. */
+export class TenantShard<Env> extends DurableObject<Env> {
+	readonly #shard: Shard
+	readonly #turn: Turn
+	readonly #ports: TenantShardPorts
+
+	constructor(ctx: DurableObjectState, env: Env, ports: TenantShardPorts) {
+		super(ctx, env)
+		this.#ports = ports
+		const sql = objectSql(ctx.storage)
+		this.#shard = new Shard({
+			sql,
+			clock: Date.now,
+			random: (bytes) => crypto.getRandomValues(bytes),
+			arm: (at) => void ctx.storage.setAlarm(at),
+			announce: ports.announce,
+		})
+		this.#turn = new Turn({
+			transaction: (work) => sql.transaction(work),
+			soon: (callback) => void setTimeout(callback, 0),
+			committed: () => {
+				this.#shard.committed()
+				this.#tellFollowers()
+			},
+			failed: () => this.#shard.failed(),
+		})
+	}
+
+	async execute<N extends OperationName>(command: Command<N>): Promise<Reply<Answer<N>>> {
+		if (!Shard.writes(command.operation.name)) return this.#shard.execute(command)
+		return this.#turn.submit(() => this.#shard.execute(command))
+	}
+
+	async provision(asked: Provisioning): Promise<Outcome<{ head: number }>> {
+		if (this.ctx.id.name !== undefined && this.ctx.id.name !== `${asked.tenant}/${asked.shard}`) {
+			return refuse('unavailable', 'this object has another name', { retryAfter: 1 })
+		}
+		return this.#shard.provision(asked)
+	}
+
+	async pull(request: PullRequest): Promise<PullReply> {
+		return this.#shard.pull(request)
+	}
+
+	/** Opens the live feed: a hibernating WebSocket that is told the journal's head after every commit. */
+	override async fetch(request: Request): Promise<Response> {
+		const header = request.headers.get('Freehold-Command')
+		if (request.headers.get('Upgrade') !== 'websocket' || header === null) return new Response(null, { status: 400 })
+		const reply = this.#shard.execute(JSON.parse(header) as Command<'changes.list'>)
+		if (!reply.ok) return Response.json({ refusal: reply.refusal }, { status: 403 })
+		const { 0: client, 1: server } = new WebSocketPair()
+		this.ctx.acceptWebSocket(server)
+		server.send(JSON.stringify({ head: this.#shard.position() }))
+		return new Response(null, { status: 101, webSocket: client })
+	}
+
+	/** Followers only listen; the platform needs the handler to wake a hibernating object. */
+	override async webSocketMessage(): Promise<void> {}
+
+	override async webSocketClose(socket: WebSocket): Promise<void> {
+		socket.close()
+	}
+
+	override async alarm(): Promise<void> {
+		try {
+			await this.#shard.alarm()
+		} catch (error) {
+			this.#ports.log('error', 'alarm_failed', {
+				shard: this.ctx.id.name ?? null,
+				error: error instanceof Error ? error.name : 'unknown',
+			})
+			await this.ctx.storage.setAlarm(Date.now() + alarmRetryMs)
+		}
+	}
+
+	#tellFollowers(): void {
+		const followers = this.ctx.getWebSockets()
+		if (followers.length === 0) return
+		const message = JSON.stringify({ head: this.#shard.position() })
+		for (const socket of followers) socket.send(message)
+	}
+}

@@ -1,0 +1,75 @@
+import type { Operations, TenantInfo, TenantStatus } from '../../core/contract.ts'
+import type { TenantId } from '../../core/ids.ts'
+import { accept, type Outcome } from '../../core/refusal.ts'
+import type { Sql } from '../../db/shard/sql.ts'
+import { append, head } from './journal.ts'
+import { keyCount } from './keys.ts'
+import type { Work } from './work.ts'
+
+export interface TenantRow {
+	id: TenantId
+	shard: number
+	epoch: number
+	slug: string
+	name: string
+	status: TenantStatus
+	created_at: number
+	requests_per_second: number
+	storage_bytes: number
+}
+
+export function readTenant(sql: Sql): TenantRow {
+	const row = sql.all<TenantRow>(
+		'SELECT id, shard, epoch, slug, name, status, created_at, requests_per_second, storage_bytes FROM tenant',
+	)[0]
+	if (!row) throw new Error('the tenant row is missing')
+	return row
+}
+
+export function getTenant(work: Work): Outcome<{ tenant: TenantInfo }> {
+	return accept({ tenant: infoOf(work) })
+}
+
+export function updateTenant(
+	work: Work,
+	takes: Operations['tenant.update']['takes'],
+): Outcome<{ tenant: TenantInfo; position: number }> {
+	work.sql.all(
+		`UPDATE tenant SET name = coalesce(?, name), status = coalesce(?, status),
+			requests_per_second = coalesce(?, requests_per_second), storage_bytes = coalesce(?, storage_bytes)`,
+		takes.tenantName ?? null,
+		takes.status ?? null,
+		takes.limits?.requests_per_second ?? null,
+		takes.limits?.storage_bytes ?? null,
+	)
+	const position = append(work.sql, {
+		at: work.now,
+		op: 'tenant',
+		collection: null,
+		id: null,
+		version: null,
+		actor: work.actor,
+	})
+	return accept({ tenant: infoOf(work), position })
+}
+
+function infoOf(work: Work): TenantInfo {
+	const row = readTenant(work.sql)
+	const collections =
+		work.sql.all<{ collections: number }>('SELECT count(*) AS collections FROM collection')[0]?.collections ?? 0
+	return {
+		id: row.id,
+		slug: row.slug,
+		name: row.name,
+		status: row.status,
+		createdAt: row.created_at,
+		limits: { requests_per_second: row.requests_per_second, storage_bytes: row.storage_bytes },
+		usage: {
+			records: work.counts.total(),
+			collections,
+			keys: keyCount(work),
+			storage_bytes: work.sql.sizeBytes(),
+			position: head(work.sql),
+		},
+	}
+}

@@ -1,0 +1,39 @@
+import type { TenantLimits } from '../../core/contract.ts'
+import type { RandomBytes } from '../../core/ids.ts'
+import type { Outcome } from '../../core/refusal.ts'
+import type { Sql } from '../../db/shard/sql.ts'
+import type { Counts } from './counts.ts'
+import type { Definitions } from './definition.ts'
+
+/** What one operation works with. Time and randomness are given, so that a run can be repeated. */
+export interface Work {
+	sql: Sql
+	/** Milliseconds since 1970; the same for everything that one operation writes. */
+	now: number
+	random: RandomBytes
+	/** `key:<id>` or `operator:<name>`, as the journal records it. */
+	actor: string
+	counts: Counts
+	definitions: Definitions
+	limits: TenantLimits
+}
+
+/** Runs one operation in a savepoint of its own: what is refused or thrown leaves no trace, neither in storage nor in memory (D2). */
+export function attempt<T>(sql: Sql, counts: Counts, operation: () => Outcome<T>): Outcome<T> {
+	const mark = counts.mark()
+	let refused: Outcome<T> | null = null
+	try {
+		return sql.transaction(() => {
+			const outcome = operation()
+			if (outcome.ok) return outcome
+			refused = outcome
+			throw new Rollback()
+		})
+	} catch (error) {
+		counts.rollback(mark)
+		if (error instanceof Rollback && refused) return refused
+		throw error
+	}
+}
+
+class Rollback extends Error {}
