@@ -25,7 +25,7 @@ export default defineConfig({
 			{ test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
 			{
 				plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings } })],
-				test: { name: 'workerd', include: ['test/workerd/**/*.test.ts'], testTimeout: 20_000 },
+				test: { name: 'workerd', include: ['test/workerd/**/*.test.ts'], testTimeout: 20_000, silent: 'passed-only' },
 			},
 			{
 				// One stack at a time: each starts Postgres and workerd, and the machine may have two cores.

@@ -1,5 +1,5 @@
 import type { Precondition } from './contract.ts'
-import { type Outcome, type Refusal, accept, refuse } from './refusal.ts'
+import { accept, type Outcome, type Refusal, refuse } from './refusal.ts'
 
 /** The entity tag of a record as the header carries it, e.g. `"3-17"`. The position tells a recreated record from the one before. */
 export function formatEtag(record: { version: number; seq: number }): string {

@@ -1,5 +1,5 @@
-import { type Fault, type Outcome, accept, refuse } from './refusal.ts'
 import { jsonContainersMax, jsonDepthMax, jsonKeyBytesMax, jsonKeysMax } from './limits.ts'
+import { accept, type Fault, type Outcome, refuse } from './refusal.ts'
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue }
 export type JsonObject = { [key: string]: JsonValue }
@@ -14,7 +14,10 @@ export function readJson(input: Uint8Array | string): Outcome<JsonValue> {
 	const decoded = decode(input)
 	if (decoded === null) return refuse('invalid_json', 'the body is not valid UTF-8')
 	if (decoded.length > unscannedCharsMax && exceedsContainers(decoded)) {
-		return refuse('invalid_json', `the body nests deeper than ${jsonDepthMax} levels or holds more than ${jsonContainersMax} objects and arrays`)
+		return refuse(
+			'invalid_json',
+			`the body nests deeper than ${jsonDepthMax} levels or holds more than ${jsonContainersMax} objects and arrays`,
+		)
 	}
 	let value: JsonValue
 	try {
@@ -136,7 +139,9 @@ function faultInNumber(value: number, border: Border): Fault | null {
 	const magnitude = Math.abs(value)
 	if (magnitude <= Number.MAX_SAFE_INTEGER) return null
 	// In between, a value prints as an integer that has already lost digits, or would be refused when it came back.
-	return magnitude < exponentFrom || magnitude === Number.POSITIVE_INFINITY ? { pointer: '', detail: unsafeNumber } : null
+	return magnitude < exponentFrom || magnitude === Number.POSITIVE_INFINITY
+		? { pointer: '', detail: unsafeNumber }
+		: null
 }
 
 /**

@@ -1,13 +1,14 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { NewKey } from './contract.ts'
-import { type RandomBytes, type TenantId, mintId, parseTenantId } from './ids.ts'
+import { mintId, parseTenantId, type RandomBytes, type TenantId } from './ids.ts'
 
 /**
  * An API key is `fhk_<tenant id>_<key id>_<secret>_<mac>`: 26, 32 and 26 characters of lower-case Crockford base32 after
  * the tenant. The MAC proves at the edge that Freehold minted the key, so a made-up key never reaches an object (T3); the
  * shard, which stores only the secret's hash, decides whether the key still holds.
  */
-const form = /^fhk_([a-z][a-z0-9]{0,15}_[0-9a-hjkmnp-tv-z]{26})_([0-9a-hjkmnp-tv-z]{26})_([0-9a-hjkmnp-tv-z]{32})_([0-9a-hjkmnp-tv-z]{26})$/
+const form =
+	/^fhk_([a-z][a-z0-9]{0,15}_[0-9a-hjkmnp-tv-z]{26})_([0-9a-hjkmnp-tv-z]{26})_([0-9a-hjkmnp-tv-z]{32})_([0-9a-hjkmnp-tv-z]{26})$/
 
 /** Whether a bearer token looks like an API key, valid or not. */
 export function looksLikeKey(token: string): boolean {
@@ -25,7 +26,11 @@ export interface ParsedKey {
 export function mintKey(tenant: TenantId, signingSecret: string, nowMs: number, random: RandomBytes): NewKey {
 	const id = mintId(nowMs, random)
 	const secret = base32(random(new Uint8Array(20)), 32)
-	return { id, secret: `fhk_${tenant}_${id}_${secret}_${sign(signingSecret, tenant, id, secret)}`, secretHash: hashSecret(secret) }
+	return {
+		id,
+		secret: `fhk_${tenant}_${id}_${secret}_${sign(signingSecret, tenant, id, secret)}`,
+		secretHash: hashSecret(secret),
+	}
 }
 
 /** Null for anything that none of the signing secrets has signed. The only place where a client's text becomes a tenant (T1). */

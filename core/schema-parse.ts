@@ -17,11 +17,7 @@ export type Keyword = (value: unknown, site: Site) => void
 /** Where a subschema stands. Only the root and the properties that it declares may carry annotations of ours. */
 export type Standing = 'root' | 'property' | 'inner'
 
-/**
- * The part of draft 2020-12 that schemas may use, besides the annotations `x-unique`, `x-index`, `x-personal` and
- * `x-subject`. Everything else is refused, so that a schema never promises what nobody checks.
- */
-export const keywords: ReadonlyMap<string, Keyword> = new Map([
+const keywords: ReadonlyMap<string, Keyword> = new Map([
 	...Object.entries(valueKeywords),
 	...Object.entries(textKeywords),
 	...Object.entries(numberKeywords),
@@ -29,6 +25,12 @@ export const keywords: ReadonlyMap<string, Keyword> = new Map([
 	...Object.entries(objectKeywords),
 	...Object.entries(branchKeywords),
 ])
+
+/**
+ * The part of draft 2020-12 that schemas may use, besides the annotations `x-unique`, `x-index`, `x-personal` and
+ * `x-subject`. Everything else is refused, so that a schema never promises what nobody checks.
+ */
+export const supportedKeywords: readonly string[] = [...keywords.keys()]
 
 /** Which annotations of ours may stand where; `schema-annotations.ts` reads them. */
 const annotations: Record<Standing, readonly string[]> = {
@@ -84,8 +86,8 @@ export class Parsing {
 			this.fault(place.pointer, `must not be nested in more than ${jsonDepthMax} other subschemas`)
 			return never
 		}
-		if (json === true) return () => true
-		if (json === false) return (_value, run) => run.fault('is not allowed')
+		if (json === true) return (_value, run) => run.spend(1)
+		if (json === false) return (_value, run) => run.spend(1) && run.fault('is not allowed')
 		if (!isObject(json)) {
 			this.fault(place.pointer, 'must be an object or a boolean')
 			return never
@@ -99,18 +101,23 @@ export class Parsing {
 	pattern(source: string, pointer: string | null): Pattern | null {
 		let pattern = this.#patterns.get(source)
 		if (pattern === undefined) {
-			pattern =
-				this.#patterns.size < patternsMax
-					? compilePattern(source)
-					: `must not be one of more than ${patternsMax} patterns`
-			if (typeof pattern !== 'string') this.#patternInstructions += pattern.size
-			if (this.#patternInstructions > patternInstructionsTotalMax)
-				pattern = `must not take the schema's patterns over ${patternInstructionsTotalMax} instructions`
+			pattern = this.#compilePattern(source)
 			this.#patterns.set(source, pattern)
 		}
 		if (typeof pattern !== 'string') return pattern
 		if (pointer !== null) this.fault(pointer, pattern)
 		return null
+	}
+
+	#compilePattern(source: string): Pattern | string {
+		if (this.#patterns.size >= patternsMax) return `must not be one of more than ${patternsMax} patterns`
+		if (this.#patternInstructions <= patternInstructionsTotalMax) {
+			const pattern = compilePattern(source)
+			if (typeof pattern === 'string') return pattern
+			this.#patternInstructions += pattern.size
+			if (this.#patternInstructions <= patternInstructionsTotalMax) return pattern
+		}
+		return `must not take the schema's patterns over ${patternInstructionsTotalMax} instructions`
 	}
 
 	/** A definition that leads back to itself on the same value would never end; through a property or an item it ends with the data. */
@@ -225,7 +232,6 @@ export class Site {
 /** Stands for a subschema that was refused. */
 const never: Check = () => false
 
-/** A key of the schema is not a value of the data, but a long one would only make the answer long. */
 function unknownDetail(name: string): string {
 	if (annotations.property.includes(name))
 		return `${name} may only stand on a property that the root of the schema declares`

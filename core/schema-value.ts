@@ -1,6 +1,6 @@
 import { checkDepthMax, enumValuesMax, jsonDepthMax } from './limits.ts'
 import { canonicalText } from './schema-json.ts'
-import { anyType, type JsonType, typeBits } from './schema-node.ts'
+import { type JsonType, typeBits } from './schema-node.ts'
 import type { Keyword, Site } from './schema-parse.ts'
 import type { Run } from './schema-run.ts'
 
@@ -21,7 +21,7 @@ export const valueKeywords: Record<string, Keyword> = {
 		const names: readonly unknown[] = Array.isArray(value) ? value : [value]
 		if (names.length === 0 || new Set(names).size < names.length || !names.every(isType))
 			return site.fault('/type', `must be one or a list of different types of ${Object.keys(typeBits).join(', ')}`)
-		site.draft.types = names.reduce((bits, name) => bits | bitsOf(name), 0)
+		site.draft.types = names.reduce<number>((bits, name) => bits | bitsOf(name), 0)
 		site.draft.typesDetail = `must be of type ${names.join(' or ')}`
 	},
 	enum(value, site) {
@@ -49,7 +49,7 @@ function isType(name: unknown): name is JsonType {
 }
 
 function bitsOf(name: JsonType): number {
-	return name === 'number' ? typeBits.number | typeBits.integer : typeBits[name] & anyType
+	return name === 'number' ? typeBits.number | typeBits.integer : typeBits[name]
 }
 
 /** Adds the rule that the data equals one of the values. */

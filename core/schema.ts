@@ -5,7 +5,7 @@ import { Parsing } from './schema-parse.ts'
 import { type Check, type Meter, newMeter, Run } from './schema-run.ts'
 
 export type { Field, MetaField } from './schema-annotations.ts'
-export { keywords } from './schema-parse.ts'
+export { supportedKeywords } from './schema-parse.ts'
 export { type Meter, newMeter } from './schema-run.ts'
 export { sameRules } from './schema-same.ts'
 
@@ -20,7 +20,7 @@ export interface Schema extends Annotations {
 }
 
 /**
- * Compiles a schema of the supported subset (`keywords`) of JSON Schema draft 2020-12. `true` and `{}` accept any object.
+ * Compiles a schema of the subset (`supportedKeywords`) of JSON Schema draft 2020-12. `true` and `{}` accept any object.
  * Refused with `schema_invalid` and JSON Pointers into the schema.
  * @see https://json-schema.org/draft/2020-12
  */

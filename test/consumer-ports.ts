@@ -4,7 +4,7 @@ import type { Database } from '../db/neon/client.ts'
 import type { Message, Ports } from '../workers/queue-consumer/consumer.ts'
 import type { ScriptedRecord, ScriptedShard, ViewState } from './scripted-shard.ts'
 
-export interface LogLine {
+interface LogLine {
 	level: string
 	event: string
 	fields: Record<string, string | number | null>

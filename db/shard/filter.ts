@@ -15,20 +15,12 @@ export function fieldExpression(name: string): string {
 
 export const shardDialect: Dialect<SqlValue> = {
 	column: (field) => raw(field.place === 'data' ? fieldExpression(field.name) : field.name),
-	value: bind,
+	value: (_, value) => placeholder(typeof value === 'boolean' ? Number(value) : value),
 	oneOf: (field, values) => fragment`IN (SELECT value FROM json_each(${placeholder(listOf(field, values))}))`,
 	matches: (tokens, fold) =>
 		fold
 			? fragment`LIKE ${placeholder<SqlValue>(printLike(tokens))} ESCAPE '\\'`
 			: fragment`GLOB ${placeholder<SqlValue>(printGlob(tokens))}`,
-}
-
-function bind(field: BoundField, value: Scalar): ShardFragment {
-	if (typeof value === 'boolean') return placeholder(value ? 1 : 0)
-	if (typeof value === 'string' || field.place === 'record') return placeholder(value)
-	// SQLite reads some decimal numbers as the double next to the right one. Both sides are read from the same text by the
-	// same code, so that a number always equals itself.
-	return fragment`json_extract(${placeholder<SqlValue>(JSON.stringify(value))}, '$')`
 }
 
 function listOf(field: BoundField, values: readonly Scalar[]): SqlValue {

@@ -98,7 +98,8 @@ function scan({ sql, table, query, values }: Reading, plan: Extract<Plan, { kind
 	)
 	if (candidates.length >= wanted || budget === null) return { candidates }
 	const ids = limited(raw('id'), table, parts, budget)
-	const [last] = run<{ id: string }>(sql, fragment`${ids} OFFSET ${placeholder<SqlValue>(budget - 1)}`)
+	const lastOne = placeholder<SqlValue>(budget - 1)
+	const [last] = run<{ id: string }>(sql, fragment`SELECT id FROM (${ids}) LIMIT 1 OFFSET ${lastOne}`)
 	return last ? { candidates, stoppedAt: last.id } : { candidates }
 }
 

@@ -147,7 +147,8 @@ function between(field: BoundField, lower: Bound | null, upper: Bound | null): S
 		parts.push(fragment`${column} ${raw(lower.inclusive ? '>=' : '>')} ${shardDialect.value(field, lower.value)}`)
 	if (upper)
 		parts.push(fragment`${column} ${raw(upper.inclusive ? '<=' : '<')} ${shardDialect.value(field, upper.value)}`)
-	return parts.length > 0 ? join(parts, ' AND ') : fragment`${column} >= ${lowest}`
+	if (parts.length > 0) return join(parts, ' AND ')
+	return field.place === 'record' ? raw('TRUE') : fragment`${column} >= ${lowest}`
 }
 
 /** The least text above everything that starts with the prefix; empty when there is none. */

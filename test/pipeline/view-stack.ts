@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { connect, type Database } from '../../db/neon/client.ts'
-import { migrateView } from '../../db/neon/migrate.ts'
+import { migrate } from '../../dev/migrate.ts'
 import { type NeonEndpoint, startNeonEndpoint } from '../../dev/neon-endpoint.ts'
 import { readerRole, startPostgres } from '../../dev/postgres.ts'
 
@@ -23,7 +23,7 @@ export async function startViewStack(regions: string[]): Promise<ViewStack> {
 	const dataDir = mkdtempSync(join(tmpdir(), 'freehold-view-'))
 	const postgres = await startPostgres({ dataDir, databases: regions, log: () => {} })
 	const endpoint = await startNeonEndpoint()
-	await Promise.all(regions.map((region) => migrateView(postgres.url(region))))
+	await Promise.all(regions.map((region) => migrate(postgres.url(region))))
 	const sql = async (region: string, text: string) => {
 		const client = new pg.Client({ connectionString: postgres.url(region) })
 		await client.connect()

@@ -40,7 +40,7 @@ test('nesting is accepted up to the limit and refused beyond it', () => {
 test.each([1_000, 10_000, 100_000, 2_000_000])('%i brackets are refused without overflowing the stack', (depth) => {
 	expect(refusalOf(nested(depth))?.code).toBe('invalid_json')
 	expect(refusalOf('['.repeat(depth))?.code).toBe('invalid_json')
-	expect(refusalOf('{"a":'.repeat(depth) + '1' + '}'.repeat(depth))?.code).toBe('invalid_json')
+	expect(refusalOf(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`)?.code).toBe('invalid_json')
 })
 
 test('more objects and arrays than an isolate has room for are refused before they are built', () => {
@@ -53,7 +53,9 @@ test('more objects and arrays than an isolate has room for are refused before th
 test('an object has at most so many properties', () => {
 	const object = (keys: number) => `{${Array.from({ length: keys }, (_, i) => `"k${i}":0`).join()}}`
 	expect(refusalOf(object(jsonKeysMax))).toBeNull()
-	expect(refusalOf(`{"a":${object(jsonKeysMax + 1)}}`)?.errors).toEqual([{ pointer: '/a', detail: `an object has at most ${jsonKeysMax} properties` }])
+	expect(refusalOf(`{"a":${object(jsonKeysMax + 1)}}`)?.errors).toEqual([
+		{ pointer: '/a', detail: `an object has at most ${jsonKeysMax} properties` },
+	])
 })
 
 test('the name of a property has at most so many bytes, counted in UTF-8', () => {
@@ -128,7 +130,12 @@ test('bytes must be UTF-8 without a byte order mark', () => {
 	expect(refusalOf(Uint8Array.of(0xef, 0xbb, 0xbf, ...text))?.code).toBe('invalid_json')
 	expect(refusalOf(Uint8Array.of(0x22, 0xff, 0x22))?.code).toBe('invalid_json')
 	// An overlong slash, a surrogate in UTF-8, a cut sequence, and UTF-16.
-	for (const bytes of [[0x22, 0xc0, 0xaf, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22], [0x22, 0xe2, 0x82, 0x22], [0x5b, 0x00, 0x5d, 0x00]]) {
+	for (const bytes of [
+		[0x22, 0xc0, 0xaf, 0x22],
+		[0x22, 0xed, 0xa0, 0x80, 0x22],
+		[0x22, 0xe2, 0x82, 0x22],
+		[0x5b, 0x00, 0x5d, 0x00],
+	]) {
 		expect(refusalOf(Uint8Array.from(bytes))?.code).toBe('invalid_json')
 	}
 })

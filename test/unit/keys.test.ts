@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Region, mintTenantId } from '../../core/ids.ts'
+import { mintTenantId, type Region } from '../../core/ids.ts'
 import { hashSecret, mintKey, parseKey, sameHash } from '../../core/keys.ts'
 import { open, seal, sealKey } from '../../core/seal.ts'
 
@@ -8,7 +8,9 @@ const tenant = mintTenantId('eu' as Region, 1_763_800_000_000, random)
 
 test('a minted key is parsed into its tenant, its id and the hash of its secret', () => {
 	const key = mintKey(tenant, 'signing', 1_763_800_000_000, random)
-	expect(key.secret).toMatch(/^fhk_eu_[0-9a-hjkmnp-tv-z]{26}_[0-9a-hjkmnp-tv-z]{26}_[0-9a-hjkmnp-tv-z]{32}_[0-9a-hjkmnp-tv-z]{26}$/)
+	expect(key.secret).toMatch(
+		/^fhk_eu_[0-9a-hjkmnp-tv-z]{26}_[0-9a-hjkmnp-tv-z]{26}_[0-9a-hjkmnp-tv-z]{32}_[0-9a-hjkmnp-tv-z]{26}$/,
+	)
 	expect(parseKey(key.secret, ['signing'])).toEqual({ tenant, keyId: key.id, secretHash: key.secretHash })
 	expect(key.secretHash).toBe(hashSecret(key.secret.split('_')[4] ?? ''))
 })

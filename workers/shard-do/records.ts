@@ -170,8 +170,8 @@ function write(
 		return refuse('storage_full', 'the storage of this tenant is nearly full; deletes are still possible')
 	}
 	const data = JSON.parse(text) as Record<string, unknown>
-	const faults = definition.schema.validate(data)
-	if (faults.length === 0 && definition.next) faults.push(...definition.next.schema.validate(data))
+	const faults = definition.schema.validate(data, work.meter)
+	if (faults.length === 0 && definition.next) faults.push(...definition.next.schema.validate(data, work.meter))
 	if (faults.length > 0)
 		return refuse('validation_failed', 'the data does not fit the schema of the collection', { errors: faults })
 

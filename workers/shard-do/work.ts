@@ -1,6 +1,7 @@
 import type { TenantLimits } from '../../core/contract.ts'
 import type { RandomBytes } from '../../core/ids.ts'
 import type { Outcome } from '../../core/refusal.ts'
+import type { Meter } from '../../core/schema.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import type { Counts } from './counts.ts'
 import type { Definitions } from './definition.ts'
@@ -16,6 +17,8 @@ export interface Work {
 	counts: Counts
 	definitions: Definitions
 	limits: TenantLimits
+	/** What checking against schemas may cost; the operations of a batch share one. */
+	meter?: Meter
 }
 
 /** Runs one operation in a savepoint of its own: what is refused or thrown leaves no trace, neither in storage nor in memory (D2). */

@@ -1,0 +1,94 @@
+/**
+ * The view: the tables of one region's Postgres that hold every tenant's records without their personal properties.
+ * `drizzle-kit generate` turns this file into the SQL under `migrations/`; roles, comments and the analysts' SQL views
+ * are migrations written by hand. No table refers to another by a foreign key: one statement moves them together, and
+ * a record may arrive before its tenant's other rows.
+ */
+// biome-ignore lint/suspicious/noDeprecatedImports: only another overload of primaryKey is deprecated
+import { bigint, customType, index, integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core'
+import type { ViewField } from '../../core/contract.ts'
+
+/** Keys compare by bytes, as they do in the shard, whatever locale the database was created with. */
+const key = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' })
+/** Milliseconds, because that is what shards and clients exchange. */
+const moment = (name: string) => timestamp(name, { withTimezone: true, precision: 3 })
+const position = (name: string) => bigint(name, { mode: 'number' })
+
+export const tenant = pgTable('tenant', {
+	tenantId: key('tenant_id').primaryKey(),
+	slug: text('slug').notNull(),
+	name: text('name').notNull(),
+	status: text('status').notNull(),
+	createdAt: moment('created_at').notNull(),
+	updatedAt: moment('updated_at').notNull(),
+})
+
+/** The watermark of each shard. Every statement that changes a shard's rows is fenced by `epoch` and `revision`. */
+export const shard = pgTable(
+	'shard',
+	{
+		tenantId: key('tenant_id').notNull(),
+		shard: integer('shard').notNull(),
+		epoch: position('epoch').notNull(),
+		/** Raised by every statement that changes this shard's rows; readers of a stale revision change nothing. */
+		revision: position('revision').notNull(),
+		/** The view holds every change up to here. */
+		appliedSeq: position('applied_seq').notNull(),
+		/** The head at which the last page was read: no row is newer. */
+		readSeq: position('read_seq').notNull(),
+		/** The highest head that a wake-up or a page has named. */
+		headSeq: position('head_seq').notNull(),
+		/** When the watermark moved last, by this database's clock. */
+		appliedAt: moment('applied_at'),
+		/** When the entry at `applied_seq` was written, by the shard's clock. */
+		changeAt: moment('change_at'),
+		/** Since when the view has known of changes that it lacks; null when it knows of none. */
+		behindSince: moment('behind_since'),
+	},
+	(table) => [primaryKey({ columns: [table.tenantId, table.shard] })],
+)
+
+export const collection = pgTable(
+	'collection',
+	{
+		tenantId: key('tenant_id').notNull(),
+		name: key('name').notNull(),
+		/** The properties that can be filtered and ordered by; see `ViewField`. */
+		fields: jsonb('fields').$type<ViewField[]>().notNull(),
+		createdAt: moment('created_at').notNull(),
+	},
+	(table) => [primaryKey({ columns: [table.tenantId, table.name] })],
+)
+
+export const record = pgTable(
+	'record',
+	{
+		tenantId: key('tenant_id').notNull(),
+		collection: key('collection').notNull(),
+		id: key('id').notNull(),
+		version: integer('version').notNull(),
+		data: jsonb('data').notNull(),
+		createdAt: moment('created_at').notNull(),
+		updatedAt: moment('updated_at').notNull(),
+	},
+	(table) => [primaryKey({ columns: [table.tenantId, table.collection, table.id] })],
+)
+
+/** Entries that Postgres could not take and the view went past. A row lasts until a later page brings the same record. */
+export const deadLetter = pgTable(
+	'dead_letter',
+	{
+		id: position('id').primaryKey().generatedAlwaysAsIdentity(),
+		tenantId: key('tenant_id').notNull(),
+		shard: integer('shard').notNull(),
+		epoch: position('epoch').notNull(),
+		seq: position('seq').notNull(),
+		collection: key('collection'),
+		recordId: key('record_id'),
+		op: text('op').notNull(),
+		/** SQLSTATE and its class, never data. */
+		reason: text('reason').notNull(),
+		createdAt: moment('created_at').notNull(),
+	},
+	(table) => [index('dead_letter_record').on(table.tenantId, table.collection, table.recordId)],
+)

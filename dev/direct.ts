@@ -1,0 +1,80 @@
+/**
+ * Serves one build of the Worker by Miniflare with nothing between the socket and workerd, in a process of its own:
+ * `wrangler dev` puts two proxies in between, which take most of the time of a request and restart at will.
+ */
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { unstable_getMiniflareWorkerOptions, unstable_getVarsForDev, unstable_readConfig } from 'wrangler'
+import { environment, projectDir } from './processes.ts'
+
+const { values } = parseArgs({
+	options: {
+		config: { type: 'string', default: 'wrangler.toml' },
+		'env-file': { type: 'string', default: '.env' },
+		port: { type: 'string', default: '0' },
+		'persist-to': { type: 'string', default: '.wrangler/state' },
+		'build-to': { type: 'string', default: 'dist/worker' },
+	},
+})
+const { config } = values
+const buildDir = values['build-to']
+
+build()
+const miniflare = new Miniflare(
+	convertV4MiniflareOptions({
+		workers: [workerOptions()],
+		host: '127.0.0.1',
+		port: 0,
+		cf: false,
+		logRequests: false,
+		// The same place as wrangler's, so that one data folder serves both.
+		resourcePersistencePath: join(values['persist-to'], 'v3'),
+		telemetry: { enabled: false },
+	}),
+)
+for (const signal of ['SIGINT', 'SIGTERM']) {
+	process.on(signal, () => {
+		miniflare.dispose().then(
+			() => process.exit(0),
+			() => process.exit(1),
+		)
+	})
+}
+await miniflare.ready
+
+function build(): void {
+	const wrangler = join(projectDir, 'node_modules', '.bin', 'wrangler')
+	const args = ['deploy', '--dry-run', '--config', config, '--outdir', buildDir]
+	const { status } = spawnSync(wrangler, args, { cwd: dirname(config), env: environment(), stdio: 'inherit' })
+	if (status !== 0) process.exit(status ?? 1)
+}
+
+function workerOptions() {
+	const { workerOptions: options } = unstable_getMiniflareWorkerOptions(config)
+	const vars = unstable_getVarsForDev(config, [values['env-file']], {}, undefined, true)
+	const secrets = Object.fromEntries(Object.entries(vars).map(([name, { value }]) => [name, value]))
+	return {
+		...options,
+		// Names the folders of the objects.
+		name: unstable_readConfig({ config }).name ?? 'worker',
+		bindings: Object.assign({}, options.bindings, secrets),
+		modules: builtModules(),
+		modulesRoot: buildDir,
+		unsafeDirectSockets: [{ host: '127.0.0.1', port: Number(values.port) }],
+	}
+}
+
+/** The entry comes first; wrangler leaves everything that the bundle imports beside it. */
+function builtModules() {
+	const files = readdirSync(buildDir).filter((file) => /\.(js|sql|wasm)$/.test(file))
+	const types = { js: 'ESModule', sql: 'Text', wasm: 'CompiledWasm' } as const
+	return files
+		.toSorted((a, b) => Number(b === 'main.js') - Number(a === 'main.js'))
+		.map((file) => ({
+			type: types[file.slice(file.lastIndexOf('.') + 1) as keyof typeof types],
+			path: join(buildDir, file),
+		}))
+}

@@ -1,0 +1,442 @@
+import type {
+	Answer,
+	Change,
+	CollectionInfo,
+	Command,
+	KeyInfo,
+	Operation,
+	OperationName,
+	Provisioning,
+	Reply,
+	Shard,
+	StoredRecord,
+	TenantInfo,
+} from '../core/contract.ts'
+import type { Begun, Claim, Control, ControlStore } from '../core/control.ts'
+import { type Region, regionOf, type TenantId } from '../core/ids.ts'
+import { hashSecret } from '../core/keys.ts'
+import { accept, type Outcome, type Refusal, refuse } from '../core/refusal.ts'
+import type { Freshness, View } from '../core/view.ts'
+import { createApp } from '../workers/api/app.ts'
+import type { ApiPorts, OperatorToken } from '../workers/api/ports.ts'
+
+/** The edge over small in-memory ports. Counters say what the edge called, faults make a port fail. */
+export class Edge {
+	readonly shards = new Map<string, FakeShard>()
+	readonly controls = new Map<TenantId, { control: Control; etag: string }>()
+	readonly claims = new Map<string, FakeClaim>()
+	readonly logged: { level: string; event: string; fields: Record<string, unknown> }[] = []
+	readonly objectCalls: string[] = []
+	/** Throws at the n-th call of a port, counted over all ports, before (`n`) or after (`n + 0.5`) its effect. */
+	failAt: number | null = null
+	calls = 0
+	now = Date.UTC(2026, 10, 22)
+	view: View = fakeView(this)
+	readonly ports: ApiPorts
+	readonly #app: ReturnType<typeof createApp>
+
+	constructor(options: { corsOrigins?: string[] } = {}) {
+		this.ports = {
+			config: {
+				operators: [operator('root', 'admin'), operator('reader', 'read'), operator('scraper', 'metrics')],
+				signingSecrets: ['signing-new', 'signing-old'],
+				corsOrigins: options.corsOrigins ?? [],
+				regions: ['global' as Region, 'eu' as Region],
+				version: '0.1.0',
+			},
+			shardOf: (tenant, number) => this.#shard(tenant, number),
+			control: (region) => this.#control(region),
+			claim: (kind, value) => this.#claim(`${kind}/${value}`),
+			view: {
+				records: (...all) => this.view.records(...all),
+				collections: (...all) => this.view.collections(...all),
+				tenants: (...all) => this.view.tenants(...all),
+				freshness: (...all) => this.view.freshness(...all),
+				reached: (...all) => this.view.reached(...all),
+			},
+			clock: () => this.now,
+			random: (bytes) => crypto.getRandomValues(bytes),
+			log: (level, event, fields) => this.logged.push({ level, event, fields }),
+			assets: { fetch: async (request) => new Response(`/* ${new URL(request.url).pathname} */`) },
+		}
+		this.#app = createApp(this.ports)
+	}
+
+	async fetch(
+		method: string,
+		path: string,
+		options: { as?: string; body?: BodyInit | object; headers?: Record<string, string>; signal?: AbortSignal } = {},
+	): Promise<Response> {
+		const headers = new Headers(options.headers)
+		if (options.as !== undefined) headers.set('Authorization', `Bearer ${options.as}`)
+		const { body } = options
+		const plain = body !== undefined && Object.getPrototypeOf(body) === Object.prototype
+		if (body !== undefined && !headers.has('Content-Type'))
+			headers.set(
+				'Content-Type',
+				method === 'PATCH' && path.includes('/records/') ? 'application/merge-patch+json' : 'application/json',
+			)
+		const init = {
+			method,
+			headers,
+			...(body !== undefined && { body: plain ? JSON.stringify(body) : (body as BodyInit) }),
+			duplex: 'half',
+		}
+		return this.#app.fetch(new Request(`http://edge.test${path}`, init as RequestInit))
+	}
+
+	/** Creates a tenant over the API. */
+	async tenant(slug = 'acme', region = 'eu'): Promise<{ id: TenantId; key: string; shard: FakeShard }> {
+		const response = await this.fetch('POST', '/v1/tenants', { as: 'root-token', body: { slug, name: 'Acme', region } })
+		const created = await response.json<{ id: TenantId; api_key: { secret: string } }>()
+		const shard = this.shards.get(`${created.id}/0`)
+		if (!shard) throw new Error(`no tenant: ${response.status}`)
+		return { id: created.id, key: created.api_key.secret, shard }
+	}
+
+	/** Counts a call of a port and fails where the test wants it to. */
+	async port<T>(name: string, effect: () => T): Promise<T> {
+		const call = ++this.calls
+		if (this.failAt === call) throw new Error(`Network connection lost before ${name}`)
+		const result = effect()
+		if (this.failAt === call + 0.5) throw new Error(`Network connection lost after ${name}`)
+		return result
+	}
+
+	#shard(tenant: TenantId, number: number): Shard {
+		const name = `${tenant}/${number}`
+		const shard = this.shards.get(name) ?? new FakeShard(this)
+		const called = <T>(method: string, effect: () => T) => {
+			this.objectCalls.push(`${name} ${method}`)
+			this.shards.set(name, shard)
+			return this.port(method, effect)
+		}
+		return {
+			execute: (command) => called(command.operation.name, () => shard.execute(command)),
+			provision: (asked) => called('provision', () => shard.provision(asked)),
+			pull: () => Promise.reject(new Error('the edge never pulls')),
+			fetch: (request) => called('fetch', () => shard.fetch(request)),
+		}
+	}
+
+	#control(region: Region): ControlStore {
+		const inside = (tenant: TenantId) => {
+			if (regionOf(tenant) !== region) throw new Error('a control object outside its region')
+		}
+		return {
+			read: (tenant) => this.port('control.read', () => this.controls.get(tenant) ?? null),
+			create: (tenant, control) =>
+				this.port('control.create', () => {
+					inside(tenant)
+					if (this.controls.has(tenant)) return false
+					this.controls.set(tenant, { control, etag: crypto.randomUUID() })
+					return true
+				}),
+			replace: (tenant, control, etag) =>
+				this.port('control.replace', () => {
+					if (this.controls.get(tenant)?.etag !== etag) return false
+					this.controls.set(tenant, { control, etag: crypto.randomUUID() })
+					return true
+				}),
+		}
+	}
+
+	#claim(name: string): Claim {
+		const claim = this.claims.get(name) ?? new FakeClaim()
+		this.claims.set(name, claim)
+		return {
+			acquire: (tenant) => this.port('claim.acquire', () => claim.acquire(tenant)),
+			confirm: (tenant) => this.port('claim.confirm', () => claim.confirm(tenant)),
+			release: (tenant) => this.port('claim.release', () => claim.release(tenant)),
+			begin: (request) => this.port('claim.begin', () => claim.begin(request, this.now)),
+			finish: () => this.port('claim.finish', () => claim.finish()),
+		}
+	}
+}
+
+function operator(name: string, scope: OperatorToken['scope']): OperatorToken {
+	return { name, scope, tokenHash: hashSecret(`${name}-token`) }
+}
+
+export class FakeClaim {
+	tenant: TenantId | null = null
+	confirmed = false
+	request: { fingerprint: string; draft: string; at: number; finished: boolean } | null = null
+
+	acquire(tenant: TenantId): boolean {
+		this.tenant ??= tenant
+		return this.tenant === tenant
+	}
+
+	confirm(tenant: TenantId): boolean {
+		if (this.tenant === tenant) this.confirmed = true
+		return this.tenant === tenant
+	}
+
+	release(tenant: TenantId): void {
+		if (this.tenant === tenant) this.tenant = null
+	}
+
+	begin({ fingerprint, draft }: { fingerprint: string; draft: string }, now: number): Begun {
+		if (!this.request) {
+			this.request = { fingerprint, draft, at: now, finished: false }
+			return { state: 'started', draft }
+		}
+		if (this.request.fingerprint !== fingerprint) return { state: 'mismatch' }
+		if (this.request.finished) return { state: 'finished', draft: this.request.draft }
+		return this.request.at + 30_000 > now ? { state: 'running' } : { state: 'resumed', draft: this.request.draft }
+	}
+
+	finish(): void {
+		if (this.request) this.request.finished = true
+	}
+}
+
+/** Enough of a shard to see what the edge makes of its answers; it knows no schema and merges nothing. */
+export class FakeShard {
+	readonly #edge: Edge
+	readonly records = new Map<string, StoredRecord>()
+	readonly commands: Command[] = []
+	readonly keys = new Map<string, { hash: string; info: KeyInfo }>()
+	readonly changes: Change[] = []
+	readonly #answers = new Map<string, { fingerprint: string; reply: Reply<never> }>()
+	readonly sockets: FakeSocket[] = []
+	provisioned: Provisioning | null = null
+	/** Refuses the next commands. */
+	refusal: Refusal | null = null
+	rate: Reply<unknown>['rate'] = null
+
+	constructor(edge: Edge) {
+		this.#edge = edge
+	}
+
+	provision(asked: Provisioning): Outcome<{ head: number }> {
+		const { key } = asked
+		this.provisioned ??= asked
+		const scopes = ['read' as const]
+		this.keys.set(key.id, {
+			hash: key.secretHash,
+			info: { id: key.id, name: null, scopes, createdAt: asked.createdAt, expiresAt: null },
+		})
+		return accept({ head: 2 })
+	}
+
+	execute<N extends OperationName>(command: Command<N>): Reply<Answer<N>> {
+		this.commands.push(command as unknown as Command)
+		const rest = { replayed: false, rate: this.rate }
+		const { caller, idempotency } = command
+		if (caller.kind === 'key' && this.keys.get(caller.id)?.hash !== caller.secretHash)
+			return { ...refuse('unauthorized', 'revoked'), ...rest }
+		if (this.refusal) return { ok: false, refusal: this.refusal, ...rest }
+		const earlier = idempotency && this.#answers.get(idempotency.key)
+		if (earlier) {
+			if (earlier.fingerprint !== idempotency.fingerprint)
+				return { ...refuse('idempotency_mismatch', 'another request'), ...rest }
+			return { ...earlier.reply, replayed: true }
+		}
+		const reply = { ...this.#run(command.operation as Operation), ...rest } as Reply<Answer<N>>
+		if (reply.ok && idempotency)
+			this.#answers.set(idempotency.key, { fingerprint: idempotency.fingerprint, reply: reply as Reply<never> })
+		return reply
+	}
+
+	fetch(request: Request): Response {
+		const reply = this.execute(JSON.parse(request.headers.get('Freehold-Command') ?? '') as Command<'changes.list'>)
+		if (!reply.ok) return Response.json({ refusal: reply.refusal }, { status: 403 })
+		const webSocket = new FakeSocket()
+		this.sockets.push(webSocket)
+		return Object.assign(new Response(), { webSocket }) as unknown as Response
+	}
+
+	/** Appends an entry, as a write of somebody else would, and tells the followers. */
+	append(entry: Partial<Change> = {}): void {
+		const seq = (this.changes.at(-1)?.seq ?? 0) + 1
+		this.changes.push({
+			seq,
+			op: 'create',
+			collection: 'c',
+			id: `r${seq}`,
+			version: 1,
+			actor: 'key:k',
+			at: this.#edge.now,
+			...entry,
+		})
+		for (const socket of this.sockets) socket.say(JSON.stringify({ head: seq }))
+	}
+
+	#write(id: string, data: string) {
+		const before = this.records.get(id)
+		this.append({ id, op: before ? 'update' : 'create' })
+		const seq = this.changes.length
+		const { now } = this.#edge
+		const record = {
+			id,
+			version: (before?.version ?? 0) + 1,
+			seq,
+			createdAt: before?.createdAt ?? now,
+			updatedAt: now,
+			data,
+		}
+		this.records.set(id, record)
+		return accept({ record, created: !before, position: seq })
+	}
+
+	#run(operation: Operation): Outcome<unknown> {
+		switch (operation.name) {
+			case 'record.create':
+				return this.#write(`minted-${this.changes.length + 1}`, operation.data)
+			case 'record.put':
+			case 'record.patch': {
+				const etags = operation.ifMatch
+				const present = this.records.get(operation.id)
+				if (!present && operation.name === 'record.patch') return refuse('not_found', 'no record')
+				const matches = present && (etags === '*' || etags?.includes(`${present.version}-${present.seq}`))
+				if (etags !== null && !matches) return refuse('precondition_failed', 'If-Match')
+				if (operation.name === 'record.put' && operation.ifNoneMatch === '*' && present)
+					return refuse('precondition_failed', 'If-None-Match')
+				return this.#write(operation.id, operation.name === 'record.put' ? operation.data : operation.patch)
+			}
+			case 'record.get': {
+				const record = this.records.get(operation.id)
+				return record ? accept({ record }) : refuse('not_found', 'no record')
+			}
+			case 'record.delete':
+				return this.records.delete(operation.id) ? accept({ position: 9 }) : refuse('not_found', 'no record')
+			case 'record.list': {
+				const { after, limit, count } = operation.query
+				const all = [...this.records.values()]
+					.filter((record) => after === null || record.id > after.id)
+					.sort((a, b) => (a.id < b.id ? -1 : 1))
+				const records = all.slice(0, limit)
+				const next = all.length > limit ? { values: [], id: records.at(-1)?.id ?? '' } : null
+				return accept({ records, next, count: count ? this.records.size : null })
+			}
+			case 'batch':
+				return accept({
+					results: operation.operations.map(({ id = 'minted' }) => ({ id, version: 1, etag: '"1-1"' })),
+					position: 7,
+				})
+			case 'collection.put':
+			case 'collection.get': {
+				const schema = operation.name === 'collection.put' ? operation.schema : '{}'
+				const collection: CollectionInfo = {
+					name: operation.collection,
+					schema,
+					records: 0,
+					createdAt: 0,
+					updatedAt: 0,
+					change: null,
+				}
+				return accept({ collection, created: true, position: 3 })
+			}
+			case 'collection.list': {
+				const names = ['a', 'b', 'c'].filter((name) => name > (operation.after ?? ''))
+				const collections = names
+					.slice(0, operation.limit)
+					.map((name) => ({ name, schema: '{}', records: 0, createdAt: 0, updatedAt: 0, change: null }))
+				return accept({ collections, next: names.length > operation.limit ? (collections.at(-1)?.name ?? null) : null })
+			}
+			case 'collection.delete':
+				return accept({ position: 4 })
+			case 'changes.list': {
+				const changes = this.changes.filter((change) => change.seq > operation.after).slice(0, operation.limit)
+				return accept({ changes, head: this.changes.at(-1)?.seq ?? 0 })
+			}
+			case 'key.create': {
+				const { prepared, keyName: name, scopes, expiresAt } = operation
+				const key = { id: prepared.id, name, scopes, createdAt: this.#edge.now, expiresAt }
+				this.keys.set(prepared.id, { hash: prepared.secretHash, info: key })
+				return accept({ key, secret: prepared.secret, position: 5 })
+			}
+			case 'key.list':
+				return accept({ keys: [...this.keys.values()].map(({ info }) => info), next: null })
+			case 'key.delete':
+				return this.keys.delete(operation.id) ? accept({ position: 6 }) : refuse('not_found', 'no key')
+			case 'tenant.get':
+				return accept({ tenant: this.#info() })
+			case 'tenant.update':
+				return accept({ tenant: this.#info(operation.tenantName, operation.status), position: 8 })
+		}
+	}
+
+	#info(tenantName?: string, status: TenantInfo['status'] = 'active'): TenantInfo {
+		const { provisioned } = this
+		if (!provisioned) throw new Error('not provisioned')
+		const { tenant: id, slug, name, createdAt } = provisioned
+		return {
+			id,
+			slug,
+			name: tenantName ?? name,
+			status,
+			createdAt,
+			limits: { requests_per_second: 1_000, storage_bytes: 10 },
+			usage: { records: 0, collections: 0, keys: 1, storage_bytes: 1, position: 2 },
+		}
+	}
+}
+
+/** The shard's end and the edge's end in one. */
+export class FakeSocket extends EventTarget {
+	closed = false
+
+	accept(): void {}
+
+	close(): void {
+		this.closed = true
+	}
+
+	say(data: string): void {
+		this.dispatchEvent(Object.assign(new Event('message'), { data }))
+	}
+
+	drop(): void {
+		this.dispatchEvent(new Event('close'))
+	}
+}
+
+export const freshNow: Freshness = {
+	exact: true,
+	complete: true,
+	asOf: Date.UTC(2026, 10, 22),
+	shards: 1,
+	shardsBehind: 0,
+	worstLagMs: 0,
+	deadLetters: 0,
+	regions: [],
+}
+
+function fakeView(edge: Edge): View {
+	const tenants = () =>
+		[...edge.controls]
+			.filter(([, { control }]) => control.state === 'active')
+			.map(([id]) => id)
+			.sort()
+	return {
+		records: async (scope, { after, limit }) => {
+			const all = ['r1', 'r2', 'r3'].filter((id) => after === null || id > after.id)
+			const tenant = scope.tenant ?? tenants()[0]
+			if (!tenant) return accept({ records: [], next: null, count: null, freshness: freshNow })
+			const records = all
+				.slice(0, limit)
+				.map((id) => ({ tenant, id, version: 1, createdAt: 0, updatedAt: 0, data: '{"n":1}' }))
+			const next = all.length > limit ? { values: [null], tenant, id: records.at(-1)?.id ?? '' } : null
+			return accept({ records, next, count: 3, freshness: freshNow })
+		},
+		collections: async () =>
+			accept({
+				collections: tenants().map((tenant) => ({ tenant, name: 'c', records: 3 })),
+				next: null,
+				freshness: freshNow,
+			}),
+		tenants: async (_scope, { limit, after }) => {
+			const all = tenants().filter((id) => after === null || id > after)
+			const page = all
+				.slice(0, limit)
+				.map((id) => ({ id, slug: 's', name: 'n', status: 'active' as const, createdAt: 0 }))
+			return accept({ tenants: page, next: all.length > limit ? (page.at(-1)?.id ?? null) : null, freshness: freshNow })
+		},
+		freshness: async () => accept(freshNow),
+		reached: async (_tenant, position) =>
+			position > 100 ? refuse('view_behind', 'not there yet', { retryAfter: 1 }) : accept(true),
+	}
+}

@@ -1,0 +1,73 @@
+import { parseTenantId, regionOf } from '../../core/ids.ts'
+import { hashSecret, looksLikeKey, parseKey, sameHash } from '../../core/keys.ts'
+import { accept, type Outcome, refuse } from '../../core/refusal.ts'
+import type { Call, OperatorCall, TenantCall } from './call.ts'
+import type { OperatorScope, OperatorToken } from './ports.ts'
+import { reach } from './reach.ts'
+
+/**
+ * Checks an API key by its MAC, without any object call (T3). Whether the key still holds, and what it may do, only its
+ * shard knows.
+ */
+export function authenticateTenant(call: Call): Outcome<Pick<TenantCall, 'tenant' | 'caller' | 'bearer'>> {
+	const bearer = bearerOf(call)
+	if (bearer === null) return refuse('unauthorized', 'send an API key as Authorization: Bearer <key>')
+	const key = parseKey(bearer, call.ports.config.signingSecrets)
+	if (key)
+		return accept({ tenant: key.tenant, caller: { kind: 'key', id: key.keyId, secretHash: key.secretHash }, bearer })
+	if (operatorOf(call, bearer))
+		return refuse('insufficient_scope', 'this call takes an API key of a tenant, not an operator token')
+	return refuse('unauthorized', 'the API key is not valid')
+}
+
+/** Finds the operator token and holds it against the scope that the route needs; `admin` includes `read`. */
+export function authenticateOperator(
+	call: Call,
+	needed: OperatorScope,
+): Outcome<Pick<OperatorCall, 'caller' | 'bearer'>> {
+	const bearer = bearerOf(call)
+	if (bearer === null) return refuse('unauthorized', 'send an operator token as Authorization: Bearer <token>')
+	const operator = operatorOf(call, bearer)
+	if (operator) {
+		const allowed = operator.scope === needed || operator.scope === 'admin'
+		if (!allowed) return refuse('insufficient_scope', `this call needs an operator token of scope ${needed}`)
+		return accept({ caller: { kind: 'operator', name: operator.name }, bearer })
+	}
+	if (looksLikeKey(bearer) && parseKey(bearer, call.ports.config.signingSecrets)) {
+		return refuse('insufficient_scope', 'this call takes an operator token, not an API key')
+	}
+	return refuse('unauthorized', 'the operator token is not valid')
+}
+
+/**
+ * The tenant that an operator names in the path. Its control object must say that it exists before any object is called
+ * (T3), so a made-up id ends here as 404.
+ */
+export async function authoriseTenantId(call: OperatorCall, text: string): Promise<Outcome<TenantCall>> {
+	const tenant = parseTenantId(text)
+	if (!tenant || !call.ports.config.regions.includes(regionOf(tenant))) return unknownTenant()
+	const registered = await reach(call, 'control.read', () => call.ports.control(regionOf(tenant)).read(tenant))
+	if (!registered.ok) return registered
+	if (registered.value?.control.state !== 'active') return unknownTenant()
+	return accept(Object.assign(call, { tenant }))
+}
+
+function unknownTenant(): Outcome<never> {
+	return refuse('not_found', 'there is no such tenant')
+}
+
+/** RFC 6750's token characters, bounded so that hashing costs nothing worth having. */
+const bearerPattern = /^bearer +([A-Za-z0-9._~+/-]{1,512}=*)$/i
+
+function bearerOf(call: Call): string | null {
+	const header = call.c.req.header('Authorization')
+	return header === undefined ? null : (bearerPattern.exec(header.trim())?.[1] ?? '')
+}
+
+/** Compares with every token, in constant time, so that timing tells nothing about which one was near. */
+function operatorOf(call: Call, bearer: string): OperatorToken | null {
+	const hash = hashSecret(bearer)
+	let found: OperatorToken | null = null
+	for (const operator of call.ports.config.operators) if (sameHash(operator.tokenHash, hash)) found = operator
+	return found
+}

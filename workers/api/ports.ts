@@ -1,0 +1,52 @@
+import type { Shard } from '../../core/contract.ts'
+import type { Claim, ControlStore } from '../../core/control.ts'
+import type { RandomBytes, Region, TenantId } from '../../core/ids.ts'
+import type { View } from '../../core/view.ts'
+
+/** What the edge needs of the rest of the system. `workers/env.ts` builds it from the bindings, tests from fakes. */
+export interface ApiPorts {
+	config: ApiConfig
+	/** Naming a shard costs nothing; only its methods reach the object. */
+	shardOf(tenant: TenantId, shard: number): Shard
+	/** The registry of a region that `config.regions` names. */
+	control(region: Region): ControlStore
+	/** The claim of a value. The implementation hashes the value, so it may hold anything. */
+	claim(kind: ClaimKind, value: string): Claim
+	view: View
+	/** Milliseconds since 1970 in UTC. */
+	clock(): number
+	random: RandomBytes
+	log: Log
+	/** Serves the files of the docs page by their name; absent where none were built. */
+	assets?: { fetch(request: Request): Promise<Response> }
+}
+
+export interface ApiConfig {
+	operators: readonly OperatorToken[]
+	/** The first signs new API keys and cursors, all of them verify. */
+	signingSecrets: readonly [string, ...string[]]
+	/** Origins that browsers may call from; `*` for any. */
+	corsOrigins: readonly string[]
+	/** The first is the default for new tenants. */
+	regions: readonly [Region, ...Region[]]
+	version: string
+}
+
+export const operatorScopes = ['admin', 'read', 'metrics'] as const
+export type OperatorScope = (typeof operatorScopes)[number]
+
+export interface OperatorToken {
+	name: string
+	scope: OperatorScope
+	/** SHA-256 of the token in base64url, as `hashSecret` of `core/keys.ts` prints it. */
+	tokenHash: string
+}
+
+export type ClaimKind = 'slug' | 'request'
+
+/** One structured line. Fields hold ids and counts, never text that a client chose. */
+export type Log = (
+	level: 'info' | 'warn' | 'error',
+	event: string,
+	fields: Record<string, string | number | boolean | null>,
+) => void

@@ -1,0 +1,112 @@
+import type {
+	Change,
+	CollectionInfo,
+	KeyInfo,
+	StoredRecord,
+	TenantInfo,
+	TenantLimits,
+	TenantStatus,
+} from '../../core/contract.ts'
+import { type Region, regionOf, type TenantId } from '../../core/ids.ts'
+import type { Freshness, ViewCollection, ViewRecord, ViewTenant } from '../../core/view.ts'
+
+/** How the shard's and the view's plain data look to a client: snake_case names and RFC 3339 times. */
+
+export function timeOf(ms: number): string {
+	return new Date(ms).toISOString()
+}
+
+/**
+ * A record as JSON text, put together around the stored text of its data: parsing and printing that again would cost more
+ * than all the rest of a read. An id needs no escaping.
+ */
+export function recordText(record: StoredRecord): string {
+	const { id, version, createdAt, updatedAt, data } = record
+	return `{"id":"${id}","version":${version},"created_at":"${timeOf(createdAt)}","updated_at":"${timeOf(updatedAt)}","data":${data}}`
+}
+
+export function viewRecordText(record: ViewRecord): string {
+	const { tenant, id, version, createdAt, updatedAt, data } = record
+	return `{"tenant":"${tenant}","id":"${id}","version":${version},"created_at":"${timeOf(createdAt)}","updated_at":"${timeOf(updatedAt)}","data":${data}}`
+}
+
+export function collectionText(collection: CollectionInfo): string {
+	const { name, schema, records, createdAt, updatedAt, change } = collection
+	const shownChange = change && {
+		status: change.status,
+		records_done: change.recordsDone,
+		records_total: change.recordsTotal,
+		errors: change.errors,
+	}
+	return `{"name":"${name}","schema":${schema},"records":${records},"created_at":"${timeOf(createdAt)}","updated_at":"${timeOf(updatedAt)}","change":${JSON.stringify(shownChange)}}`
+}
+
+export interface ShownChange {
+	seq: number
+	op: string
+	collection: string | null
+	id: string | null
+	version: number | null
+	actor: string
+	at: string
+}
+
+export function showChange(change: Change): ShownChange {
+	const { seq, op, collection, id, version, actor, at } = change
+	return { seq, op, collection, id, version, actor, at: timeOf(at) }
+}
+
+export interface ShownKey {
+	id: string
+	name: string | null
+	scopes: string[]
+	created_at: string
+	expires_at: string | null
+}
+
+export function showKey(key: KeyInfo): ShownKey {
+	const { id, name, scopes, createdAt, expiresAt } = key
+	return { id, name, scopes, created_at: timeOf(createdAt), expires_at: expiresAt === null ? null : timeOf(expiresAt) }
+}
+
+export interface ShownTenant {
+	id: TenantId
+	slug: string
+	name: string
+	region: Region
+	status: TenantStatus
+	created_at: string
+}
+
+export function showTenant(tenant: ViewTenant): ShownTenant {
+	const { id, slug, name, status, createdAt } = tenant
+	return { id, slug, name, region: regionOf(id), status, created_at: timeOf(createdAt) }
+}
+
+export function showTenantInfo(tenant: TenantInfo): ShownTenant & { limits: TenantLimits; usage: TenantInfo['usage'] } {
+	return { ...showTenant(tenant), limits: tenant.limits, usage: tenant.usage }
+}
+
+export function showViewCollection({ tenant, name, records }: ViewCollection): ViewCollection {
+	return { tenant, name, records }
+}
+
+export function showFreshness(freshness: Freshness) {
+	const { exact, complete, asOf, regions, ...totals } = freshness
+	return {
+		exact,
+		complete,
+		as_of: asOf === null ? null : timeOf(asOf),
+		...showCounts(totals),
+		regions: regions.map(({ region, ...counts }) => ({ region, ...showCounts(counts) })),
+	}
+}
+
+function showCounts(counts: Pick<Freshness, 'shards' | 'shardsBehind' | 'worstLagMs' | 'deadLetters'>) {
+	return {
+		shards: counts.shards,
+		shards_behind: counts.shardsBehind,
+		worst_lag_ms: counts.worstLagMs,
+		dead_letters: counts.deadLetters,
+	}
+}

@@ -1,0 +1,36 @@
+import { batchRoutes } from './batch.ts'
+import { changeRoutes } from './changes.ts'
+import { collectionRoutes } from './collections.ts'
+import { docsRoutes } from './docs.ts'
+import { keyRoutes } from './keys.ts'
+import { openApiRoute } from './openapi.ts'
+import { recordRoutes } from './records.ts'
+import type { Access, Method, Route } from './route.ts'
+import { tenantRoutes } from './tenant.ts'
+import { tenantsRoutes } from './tenants.ts'
+import { viewRoutes } from './view.ts'
+
+const described: readonly Route[] = [
+	...docsRoutes,
+	...tenantsRoutes,
+	...viewRoutes,
+	...tenantRoutes,
+	...collectionRoutes,
+	...recordRoutes,
+	...batchRoutes,
+	...changeRoutes,
+	...keyRoutes,
+]
+
+/** Every route of the API. */
+export const routes: readonly Route[] = [...described, openApiRoute(described)]
+
+/** What each route needs, for tests that try every route with every wrong credential. */
+export const routeTable: readonly { method: Method; path: string; access: Access; mutates: boolean }[] = routes.map(
+	({ definition, access }) => ({
+		method: definition.method,
+		path: definition.path,
+		access,
+		mutates: definition.mutates === true,
+	}),
+)

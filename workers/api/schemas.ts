@@ -1,0 +1,201 @@
+import { z } from '@hono/zod-openapi'
+import { changeOps, scopes } from '../../core/contract.ts'
+import { recordIdPattern } from '../../core/ids.ts'
+import { batchOperationsMax, changesLimitMax, listLimitMax, nameCharsMax, slugCharsMax } from '../../core/limits.ts'
+import { statusByCode } from '../../core/refusal.ts'
+import { collectionNamePattern } from './request.ts'
+
+/** The shapes that cross the HTTP border: what the OpenAPI document shows, and what small bodies are parsed with. */
+
+const tenantIdText = z.string().regex(/^[a-z][a-z0-9]{0,15}_[0-9a-hjkmnp-tv-z]{26}$/)
+const mintedId = z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}$/)
+const time = z.iso.datetime({ precision: 3 })
+const count = z.int().min(0)
+const position = z.int().min(0)
+const version = z.int().min(1)
+/** Any JSON object; `z.record` would copy it. */
+const jsonObject = z.looseObject({})
+
+export const slugText = z
+	.string()
+	.max(slugCharsMax)
+	.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be lower-case letters, digits and inner hyphens')
+const nameText = z.string().max(nameCharsMax).regex(/\S/, 'must not be blank')
+const regionText = z.string().regex(/^[a-z][a-z0-9]{0,15}$/)
+const status = z.enum(['active', 'suspended'])
+
+export const problem = z
+	.object({
+		type: z.string(),
+		title: z.string(),
+		status: z.int(),
+		detail: z.string(),
+		code: z.enum(Object.keys(statusByCode) as [keyof typeof statusByCode]),
+		request_id: z.string(),
+		errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
+		constraint: z.string().optional(),
+	})
+	.openapi('Problem')
+
+export const record = z
+	.object({ id: z.string().regex(recordIdPattern), version, created_at: time, updated_at: time, data: jsonObject })
+	.openapi('Record')
+export const recordList = z.object({ records: z.array(record) }).openapi('RecordList')
+
+export const collectionParams = z.object({ collection: z.string().regex(collectionNamePattern) })
+export const recordParams = collectionParams.extend({ id: z.string().regex(recordIdPattern) })
+export const collectionInput = z.strictObject({ schema: jsonObject }).openapi('CollectionInput')
+export const collection = z
+	.object({
+		name: z.string(),
+		schema: jsonObject,
+		records: count,
+		created_at: time,
+		updated_at: time,
+		change: z
+			.object({
+				status: z.enum(['running', 'failed']),
+				records_done: count,
+				records_total: count,
+				errors: z.array(z.object({ pointer: z.string(), detail: z.string() })),
+			})
+			.nullable(),
+	})
+	.openapi('Collection')
+export const collectionList = z.object({ collections: z.array(collection) }).openapi('CollectionList')
+
+export const searchInput = jsonObject.openapi('SearchInput')
+
+export const batchInput = z
+	.object({
+		operations: z
+			.array(
+				z.object({
+					op: z.enum(['create', 'put', 'patch', 'delete']),
+					collection: z.string().regex(collectionNamePattern),
+					id: z.string().regex(recordIdPattern).optional(),
+					data: jsonObject.optional(),
+					if_match: z.string().optional(),
+				}),
+			)
+			.max(batchOperationsMax),
+	})
+	.openapi('BatchInput')
+export const batchAnswer = z
+	.object({ results: z.array(z.object({ id: z.string(), version, etag: z.string() })) })
+	.openapi('BatchAnswer')
+
+export const change = z
+	.object({
+		seq: z.int().min(1),
+		op: z.enum(changeOps),
+		collection: z.string().nullable(),
+		id: z.string().nullable(),
+		version: version.nullable(),
+		actor: z.string(),
+		at: time,
+	})
+	.openapi('Change')
+export const changeList = z.object({ changes: z.array(change) }).openapi('ChangeList')
+
+export const changeQuery = z.object({
+	after: z.int().min(0).optional(),
+	limit: z.int().min(1).max(changesLimitMax).optional(),
+})
+export const lastEventHeaders = z.object({ 'Last-Event-ID': z.int().min(0).optional() })
+
+export const keyParams = z.object({ id: mintedId })
+export const keyInput = z
+	.strictObject({
+		name: nameText.nullish(),
+		scopes: z.array(z.enum(scopes)).min(1).max(scopes.length),
+		expires_at: z.iso.datetime({ offset: true }).nullish(),
+	})
+	.openapi('KeyInput')
+export const key = z
+	.object({
+		id: mintedId,
+		name: z.string().nullable(),
+		scopes: z.array(z.enum(scopes)),
+		created_at: time,
+		expires_at: time.nullable(),
+	})
+	.openapi('Key')
+export const mintedKey = key.extend({ secret: z.string() }).openapi('MintedKey')
+export const keyList = z.object({ keys: z.array(key) }).openapi('KeyList')
+
+export const tenantParams = z.object({ id: tenantIdText })
+export const tenantInput = z
+	.strictObject({ slug: slugText, name: nameText, region: regionText.optional() })
+	.openapi('TenantInput')
+const limits = z.object({ requests_per_second: z.int().min(1).max(1_000_000), storage_bytes: z.int().min(1) })
+export const tenantPatch = z
+	.strictObject({ name: nameText.optional(), status: status.optional(), limits: limits.partial().strict().optional() })
+	.openapi('TenantPatch')
+export const tenantSummary = z
+	.object({ id: tenantIdText, slug: z.string(), name: z.string(), region: z.string(), status, created_at: time })
+	.openapi('TenantSummary')
+export const tenant = tenantSummary
+	.extend({
+		limits,
+		usage: z.object({ records: count, collections: count, keys: count, storage_bytes: count, position }),
+	})
+	.openapi('Tenant')
+export const createdTenant = tenantSummary
+	.extend({ api_key: z.object({ id: mintedId, secret: z.string(), scopes: z.array(z.enum(scopes)) }) })
+	.openapi('CreatedTenant')
+
+const lag = { shards: count, shards_behind: count, worst_lag_ms: count, dead_letters: count }
+export const freshness = z
+	.object({
+		exact: z.boolean(),
+		complete: z.boolean(),
+		as_of: time.nullable(),
+		...lag,
+		regions: z.array(z.object({ region: z.string(), ...lag })),
+	})
+	.openapi('Freshness')
+export const tenantList = z.object({ tenants: z.array(tenantSummary), freshness }).openapi('TenantList')
+export const viewRecordList = z
+	.object({ records: z.array(record.extend({ tenant: tenantIdText })), freshness })
+	.openapi('ViewRecordList')
+export const viewCollectionList = z
+	.object({ collections: z.array(z.object({ tenant: tenantIdText, name: z.string(), records: count })), freshness })
+	.openapi('ViewCollectionList')
+
+export const pageQuery = z.object({
+	limit: z.int().min(1).max(listLimitMax).optional(),
+	cursor: z.string().optional(),
+})
+const filters = z
+	.record(z.string(), z.string())
+	.optional()
+	.openapi({
+		param: { style: 'form', explode: true },
+		description:
+			'Any field with an operator and a value: `age=gte.18`, `name=not.like.A*`, `or=(age.lt.18,age.gt.65)`.',
+		example: { age: 'gte.18' },
+	})
+export const recordQuery = pageQuery.extend({
+	order: z.string().optional().openapi({ example: 'created_at.desc' }),
+	select: z.string().optional().openapi({ example: 'name,age' }),
+	filters,
+})
+export const cursorQuery = z.object({ cursor: z.string().optional() })
+export const preferHeaders = z.object({ Prefer: z.string().optional().openapi({ example: 'count=exact' }) })
+
+export const viewQuery = z.object({ region: regionText.optional(), tenant: tenantIdText.optional() })
+export const viewCollectionQuery = viewQuery.extend(pageQuery.shape)
+export const viewRecordQuery = viewQuery.extend({
+	collection: z.string().regex(collectionNamePattern),
+	...recordQuery.shape,
+})
+export const minPositionHeaders = z.object({
+	'Freehold-Min-Position': z.string().optional().openapi({ example: 'eu_01k9zq4m3c8t5w2x7v6y0r1n4p:17' }),
+})
+
+export const index = z.object({ name: z.string(), version: z.string(), docs: z.string(), openapi: z.string() })
+export const openApi = jsonObject
+export const assetParams = z.object({ file: z.string() })
+export const html = z.string()
+export const javascript = z.string()

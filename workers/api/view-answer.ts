@@ -1,0 +1,37 @@
+import { parseTenantId, regionOf } from '../../core/ids.ts'
+import { positionWaitMs } from '../../core/limits.ts'
+import { accept, type Outcome } from '../../core/refusal.ts'
+import type { Freshness } from '../../core/view.ts'
+import type { OperatorCall } from './call.ts'
+import { timeOf } from './representation.ts'
+import { badParameter } from './request.ts'
+
+export const freshnessExample = {
+	exact: true,
+	complete: true,
+	as_of: '2026-11-22T19:50:49.120Z',
+	shards: 1,
+	shards_behind: 0,
+	worst_lag_ms: 0,
+	dead_letters: 0,
+	regions: [{ region: 'eu', shards: 1, shards_behind: 0, worst_lag_ms: 0, dead_letters: 0 }],
+}
+
+export const viewHeaderNames = ['Freehold-View-Exact', 'Freehold-View-As-Of']
+
+/** How far an answer of the view can be trusted, for clients that read headers only. */
+export function viewHeaders({ exact, asOf }: Freshness): Record<string, string> {
+	return { 'Freehold-View-Exact': String(exact), ...(asOf !== null && { 'Freehold-View-As-Of': timeOf(asOf) }) }
+}
+
+/** Waits until the view has come as far as `Freehold-Min-Position` asks: `<tenant>:<position>`, as a write answered it. */
+export async function awaitPosition(call: OperatorCall): Promise<Outcome<true>> {
+	const header = call.c.req.header('Freehold-Min-Position')
+	if (header === undefined) return accept(true)
+	const [, tenantText = '', seq = ''] = /^([a-z0-9_]{1,64}):([0-9]{1,15})$/.exec(header) ?? []
+	const tenant = parseTenantId(tenantText)
+	if (!tenant || !call.ports.config.regions.includes(regionOf(tenant))) {
+		return badParameter('Freehold-Min-Position', 'must be <tenant id>:<position>')
+	}
+	return call.ports.view.reached(tenant, Number(seq), positionWaitMs)
+}

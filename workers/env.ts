@@ -1,0 +1,120 @@
+import { createHmac } from 'node:crypto'
+import { z } from 'zod'
+import type { Shard, WakeUp } from '../core/contract.ts'
+import type { Claim, Control, ControlStore } from '../core/control.ts'
+import { parseRegion, type Region, regionOf, type TenantId } from '../core/ids.ts'
+import { hashSecret } from '../core/keys.ts'
+import { type ClaimKind, type OperatorToken, operatorScopes } from './api/ports.ts'
+
+/**
+ * Every binding of the deployed script. Those of the first region have the plain name, those of any other end in
+ * `_<REGION>`; only this file knows either.
+ */
+export interface Env {
+	TENANT_SHARD: DurableObjectNamespace
+	UNIQUE_CLAIM: DurableObjectNamespace
+	ASSETS?: Fetcher
+	REGIONS: string
+	JURISDICTIONS: string
+	CORS_ORIGINS: string
+	OPERATOR_TOKEN: string
+	/** JSON: `{"<name>": {"scope": "admin" | "read" | "metrics", "token": "..."}}`. */
+	OPERATOR_TOKENS?: string
+	SIGNING_SECRET: string
+	/** The signing secret before the last rotation; still accepted, never used to sign. */
+	SIGNING_SECRET_PREVIOUS?: string
+	/** Names the objects of globally unique values. It is never rotated: another secret would be another name for each. */
+	CLAIM_SECRET: string
+	/** The local stack's stand-in for Neon's HTTP endpoint; absent in production. */
+	NEON_ENDPOINT?: string
+	[binding: string]: unknown
+}
+
+/** One region's cell. Nothing outside a cell holds what belongs into it. */
+export interface Cell {
+	region: Region
+	control: ControlStore
+	databaseUrl: string
+	databaseReadUrl: string
+	announce(wakeUp: WakeUp): Promise<void>
+}
+
+export function regionsOf(env: Env): readonly [Region, ...Region[]] {
+	const regions = env.REGIONS.split(',').map((text) => parseRegion(text.trim()))
+	if (regions.length === 0 || regions.some((region) => region === null))
+		throw new Error('REGIONS must list regions, separated by commas')
+	return regions as [Region, ...Region[]]
+}
+
+export function cellOf(env: Env, region: Region): Cell {
+	const bucket = binding(env, 'BUCKET', region) as R2Bucket
+	const queue = binding(env, 'CHANGES', region) as Queue<WakeUp>
+	return {
+		region,
+		control: controlStore(bucket),
+		databaseUrl: String(binding(env, 'DATABASE_URL', region)),
+		databaseReadUrl: String(binding(env, 'DATABASE_READ_URL', region)),
+		announce: async (wakeUp) => {
+			await queue.send(wakeUp, { contentType: 'json' })
+		},
+	}
+}
+
+/** The region whose queue this is, by the naming convention `freehold-changes[-<region>]`. */
+export function regionOfQueue(env: Env, queue: string): Region {
+	const [first, ...others] = regionsOf(env)
+	const region = others.find((other) => queue.endsWith(`-${other}`)) ?? first
+	if (!region) throw new Error('no region')
+	return region
+}
+
+/** The only place that names a shard's object, in its region's jurisdiction where the platform has jurisdictions. */
+export function shardOf(env: Env, tenant: TenantId, number: number): Shard {
+	const region = regionOf(tenant)
+	const bound = region !== 'global' && env.JURISDICTIONS !== 'off'
+	const namespace = bound ? env.TENANT_SHARD.jurisdiction(region as DurableObjectJurisdiction) : env.TENANT_SHARD
+	return namespace.getByName(`${tenant}/${number}`) as unknown as Shard
+}
+
+/** The object of one globally unique value. Its name tells nothing about the value. */
+export function claimOf(env: Env, kind: ClaimKind, value: string): Claim {
+	const name = createHmac('sha256', env.CLAIM_SECRET).update(`${kind}\n${value}`).digest('base64url')
+	return env.UNIQUE_CLAIM.getByName(`${kind}/${name}`) as unknown as Claim
+}
+
+const operatorTokens = z.record(
+	z.string().regex(/^[a-z0-9_-]{1,40}$/),
+	z.object({ scope: z.enum(operatorScopes), token: z.string().min(16) }),
+)
+
+/** The operators of this deployment. @throws when OPERATOR_TOKENS is not what `Env` says, naming the place but no token */
+export function operatorsOf(env: Env): OperatorToken[] {
+	const further = operatorTokens.parse(JSON.parse(env.OPERATOR_TOKENS || '{}'))
+	return [
+		{ name: 'operator', scope: 'admin', tokenHash: hashSecret(env.OPERATOR_TOKEN) },
+		...Object.entries(further).map(([name, { scope, token }]) => ({ name, scope, tokenHash: hashSecret(token) })),
+	]
+}
+
+function binding(env: Env, name: string, region: Region): unknown {
+	const full = region === regionsOf(env)[0] ? name : `${name}_${region.toUpperCase()}`
+	const value = env[full]
+	if (value === undefined) throw new Error(`the binding ${full} is missing`)
+	return value
+}
+
+function controlStore(bucket: R2Bucket): ControlStore {
+	const nameOf = (tenant: TenantId) => `control/${tenant}.json`
+	return {
+		read: async (tenant) => {
+			const object = await bucket.get(nameOf(tenant))
+			return object && { control: await object.json<Control>(), etag: object.etag }
+		},
+		create: async (tenant, control) => {
+			const onlyIf = new Headers({ 'If-None-Match': '*' })
+			return (await bucket.put(nameOf(tenant), JSON.stringify(control), { onlyIf })) !== null
+		},
+		replace: async (tenant, control, etag) =>
+			(await bucket.put(nameOf(tenant), JSON.stringify(control), { onlyIf: { etagMatches: etag } })) !== null,
+	}
+}

@@ -1,0 +1,34 @@
+/** The composition root: what the platform calls, given to the room that answers. */
+import { createApp } from './api/app.ts'
+import { type Env, regionOfQueue } from './env.ts'
+import { consume } from './queue-consumer/consumer.ts'
+import { TenantShard as TenantShardObject } from './shard-do/tenant-shard.ts'
+import { UniqueClaim as UniqueClaimObject } from './shard-do/unique-claim.ts'
+import { apiPorts, claimPorts, consumerPorts, shardPorts } from './wire.ts'
+
+export class TenantShard extends TenantShardObject<Env> {
+	constructor(ctx: DurableObjectState, env: Env) {
+		super(ctx, env, shardPorts(env))
+	}
+}
+
+export class UniqueClaim extends UniqueClaimObject<Env> {
+	constructor(ctx: DurableObjectState, env: Env) {
+		super(ctx, env, claimPorts(env))
+	}
+}
+
+export default {
+	fetch: (request: Request, env: Env, context: ExecutionContext) => appOf(env).fetch(request, env, context),
+
+	queue: (batch: MessageBatch, env: Env) =>
+		consume(batch.messages, consumerPorts(env, regionOfQueue(env, batch.queue))),
+} satisfies ExportedHandler<Env>
+
+let built: { env: Env; app: ReturnType<typeof createApp> } | null = null
+
+/** Built once an isolate, because the environment of a deployed version never changes. */
+function appOf(env: Env): ReturnType<typeof createApp> {
+	if (built?.env !== env) built = { env, app: createApp(apiPorts(env)) }
+	return built.app
+}

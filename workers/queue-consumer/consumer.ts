@@ -1,0 +1,135 @@
+/**
+ * The queue's consumer: brings the view of every shard that a batch of wake-ups names up to date. A wake-up carries no
+ * data; what is true is pulled from the shard. Shards do not wait for each other, and each message is acknowledged by
+ * itself, after its effect.
+ */
+import { z } from 'zod'
+import type { Shard, WakeUp } from '../../core/contract.ts'
+import { parseTenantId, type Region, type TenantId } from '../../core/ids.ts'
+import { retrySecondsMax, shardsAtOnceMax } from '../../core/limits.ts'
+import { type Database, DatabaseFailure } from '../../db/neon/client.ts'
+import { catchUp } from './catch-up.ts'
+
+/** One message of a queue, as far as it matters here. */
+export interface Message {
+	body: unknown
+	/** How often it has been delivered, this time included. */
+	attempts: number
+	ack(): void
+	retry(options: { delaySeconds: number }): void
+}
+
+export interface Ports {
+	/** The writer's connection to a region's view. */
+	database(region: Region): Database
+	shardOf(tenant: TenantId, shard: number): Pick<Shard, 'pull'>
+	/** Sends a wake-up to the queue of its tenant's region. */
+	announce(wakeUp: WakeUp): Promise<void>
+	/** Milliseconds; only differences are used. */
+	now(): number
+	/** Resolves after `ms`, or at once when the signal aborts. */
+	sleep(ms: number, signal: AbortSignal): Promise<void>
+	/** From 0 up to, not including, 1. */
+	random(): number
+	/** Fields name tenants, shards and positions, never what a record holds. */
+	log(level: 'info' | 'warn' | 'error', event: string, fields: Record<string, string | number | null>): void
+}
+
+/** Never throws: whatever goes wrong with one shard is retried with that shard's messages. */
+export async function consume(messages: readonly Message[], ports: Ports): Promise<void> {
+	const waiting = [...groupByShard(messages, ports)]
+	const worker = async () => {
+		for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) await deliver(group, ports)
+	}
+	await Promise.all(Array.from({ length: shardsAtOnceMax }, worker))
+}
+
+interface Group {
+	/** The furthest of the messages' wake-ups. */
+	wakeUp: WakeUp
+	messages: Message[]
+}
+
+async function deliver({ wakeUp, messages }: Group, ports: Ports): Promise<void> {
+	const done = await settles(wakeUp, ports)
+	for (const message of messages) {
+		if (done) message.ack()
+		else message.retry({ delaySeconds: retrySeconds(message.attempts, ports.random()) })
+	}
+}
+
+/** True when nothing is left to do for these messages. */
+async function settles(wakeUp: WakeUp, ports: Ports): Promise<boolean> {
+	const { tenant, shard, epoch } = wakeUp
+	try {
+		const result = await catchUp(wakeUp, ports)
+		switch (result.end) {
+			case 'current':
+				return true
+			case 'unfinished':
+				await ports.announce({ tenant, shard, epoch, head: result.head })
+				return true
+			case 'superseded':
+				return true
+			case 'epoch_ahead':
+				// Only an erasure, a restore or a move raises the epoch of a watermark; until it has, nothing may be applied.
+				ports.log('warn', 'epoch_ahead', { tenant, shard, epoch, viewEpoch: result.viewEpoch })
+				return false
+			case 'refused':
+				// The shard announces again when it has something to say; repeating this question would not help.
+				ports.log('warn', 'pull_refused', { tenant, shard, epoch, reason: result.reason })
+				return true
+		}
+	} catch (error) {
+		const sqlstate = error instanceof DatabaseFailure ? error.sqlstate : null
+		// The message of an error may quote data; its name and SQLSTATE do not.
+		ports.log('error', 'delivery_failed', {
+			tenant,
+			shard,
+			epoch,
+			error: error instanceof Error ? error.name : typeof error,
+			sqlstate,
+		})
+		return false
+	}
+}
+
+/** Doubles with each attempt up to `retrySecondsMax`; the upper half of the wait is random, so that failures spread out. */
+export function retrySeconds(attempts: number, random: number): number {
+	const longest = Math.min(2 ** attempts, retrySecondsMax)
+	return Math.ceil(longest * (0.5 + random / 2))
+}
+
+const wakeUpSchema = z.object({
+	tenant: z.string().transform((text, context) => {
+		const tenant = parseTenantId(text)
+		if (tenant !== null) return tenant
+		context.addIssue({ code: 'custom', message: 'no tenant id' })
+		return z.NEVER
+	}),
+	shard: z.int().nonnegative(),
+	epoch: z.int().nonnegative(),
+	head: z.int().nonnegative(),
+})
+
+/** Messages of one shard and epoch go together; what is no wake-up is acknowledged, because no retry would make it one. */
+function groupByShard(messages: readonly Message[], ports: Ports): Iterable<Group> {
+	const groups = new Map<string, Group>()
+	for (const message of messages) {
+		const parsed = wakeUpSchema.safeParse(message.body)
+		if (!parsed.success) {
+			ports.log('error', 'wake_up_invalid', { attempts: message.attempts })
+			message.ack()
+			continue
+		}
+		const wakeUp = parsed.data
+		const key = `${wakeUp.tenant}/${wakeUp.shard}/${wakeUp.epoch}`
+		const group = groups.get(key)
+		if (group === undefined) groups.set(key, { wakeUp, messages: [message] })
+		else {
+			group.messages.push(message)
+			if (wakeUp.head > group.wakeUp.head) group.wakeUp = wakeUp
+		}
+	}
+	return groups.values()
+}
