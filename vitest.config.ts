@@ -21,11 +21,13 @@ const bindings = {
 export default defineConfig({
 	test: {
 		reporters: ['default', './test/summary.ts'],
+		// The Worker's own log, a line a request, would bury what a failed test says.
+		onConsoleLog: (text) => !text.startsWith('{"level":'),
 		projects: [
 			{ test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
 			{
 				plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings } })],
-				test: { name: 'workerd', include: ['test/workerd/**/*.test.ts'], testTimeout: 20_000, silent: 'passed-only' },
+				test: { name: 'workerd', include: ['test/workerd/**/*.test.ts'], testTimeout: 20_000 },
 			},
 			{
 				// One stack at a time: each starts Postgres and workerd, and the machine may have two cores.

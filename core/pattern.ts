@@ -37,7 +37,7 @@ export function printLike(tokens: PatternToken[]): string {
 
 /** SQLite's GLOB, which compares case-sensitively as its LIKE does not. */
 export function printGlob(tokens: PatternToken[]): string {
-	return print(tokens, { any: '*', one: '?' }, (text) => text.replace(/[*?[]/g, '$&'))
+	return print(tokens, { any: '*', one: '?' }, (text) => text.replace(/[*?[]/g, '[$&]'))
 }
 
 /** The text that everything starts with that matches; empty when the pattern starts with a wildcard. */

@@ -19,8 +19,10 @@ import {
 	rmSync,
 	statSync,
 	symlinkSync,
+	writeFileSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
 /** Reachable by every user and kept over a restart of the machine, unlike the folder for temporary files. */
@@ -81,6 +83,7 @@ function dataFolder(dataDir: string, user: User | null, log: (line: string) => v
 		mkdirSync(wanted, { mode: 0o700 })
 		return wanted
 	}
+	removeAbandoned()
 	const name = createHash('sha256').update(wanted).digest('hex').slice(0, 16)
 	const elsewhere = join(sharedDir, `freehold-${name}`)
 	log(`Postgres cannot run as root and user ${user.uid} cannot reach ${dataDir}: its files are in ${elsewhere}`)
@@ -94,7 +97,21 @@ function dataFolder(dataDir: string, user: User | null, log: (line: string) => v
 	// Without a link to it, what lies there belonged to an earlier data folder of this name, which was removed.
 	rmSync(join(elsewhere, 'cluster'), { recursive: true, force: true })
 	symlinkSync(elsewhere, wanted)
+	writeFileSync(join(elsewhere, 'data-folder'), wanted)
 	return elsewhere
+}
+
+/** A test removes its temporary data folder with the link in it and cannot know what the link led to. */
+function removeAbandoned(): void {
+	const temporary = join(realpathSync(tmpdir()), '/')
+	for (const name of readdirSync(sharedDir).filter((found) => /^freehold-[0-9a-f]{16}$/.test(found))) {
+		const folder = join(sharedDir, name)
+		const origin = join(folder, 'data-folder')
+		const wanted = existsSync(origin) ? readFileSync(origin, 'utf8') : ''
+		// Any other data folder may be on a disk that is not mounted just now.
+		const gone = wanted.startsWith(temporary) && lstatSync(wanted, { throwIfNoEntry: false }) === undefined
+		if (gone) rmSync(folder, { recursive: true, force: true })
+	}
 }
 
 function programsFor(user: User | null, log: (line: string) => void): string {

@@ -263,13 +263,20 @@ function compare(a: Value, b: Value): number {
 	return a < b ? -1 : Number(a > b)
 }
 
+const compiled = new Map<string, RegExp>()
+
 function matches(value: string, like: string, fold: boolean): boolean {
 	const folded = (given: string) => (fold ? given.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) : given)
-	const source = folded(like).replace(/\\(.)|([%*])|(_)|(.)/gsu, (_, escaped, any, one, other) => {
+	const key = folded(like)
+	const known = compiled.get(key)
+	if (known) return known.test(folded(value))
+	const source = key.replace(/\\(.)|([%*])|(_)|(.)/gsu, (_, escaped, any, one, other) => {
 		if (any) return '[^]*'
 		return one ? '[^]' : `\\u{${(escaped ?? other).codePointAt(0).toString(16)}}`
 	})
-	return new RegExp(`^${source}$`, 'u').test(folded(value))
+	const expression = new RegExp(`^${source}$`, 'u')
+	compiled.set(key, expression)
+	return expression.test(folded(value))
 }
 
 function storable(value: string): string {

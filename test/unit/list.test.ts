@@ -70,10 +70,10 @@ test('the pages of a list, put together, are what filtering and sorting in JavaS
 				close()
 			}
 		}),
-		{ numRuns: 1_000 },
+		{ numRuns: 800 },
 	)
 	// A run in which nothing was cut short or refused would have proven little.
-	expect(shortPages).toBeGreaterThan(60)
+	expect(shortPages).toBeGreaterThan(50)
 	expect(refused).toBeGreaterThan(10)
 })
 

@@ -1,11 +1,13 @@
 import { exports } from 'cloudflare:workers'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { acceptedJson, brokenUtf8, refusedJson, strangeNames, strangeTexts } from '../corpus.ts'
 import { type NewTenant, newTenant, request, send } from './client.ts'
+import { each } from './each.ts'
 import { gatherLog } from './log.ts'
 import { canary, expectCalm, readProblem } from './problem.ts'
 
 const main = (exports as unknown as { default: Fetcher }).default
+vi.setConfig({ testTimeout: 120_000 })
 const log = gatherLog()
 let tenant: NewTenant
 
@@ -47,22 +49,22 @@ const ways: Record<string, (text: string) => Promise<[Response, string]>> = {
 
 for (const [way, write] of Object.entries(ways)) {
 	test(`what ${way} accepts comes back equal, name by name and digit by digit`, async () => {
-		for (const [name, text] of Object.entries(acceptedJson)) {
+		await each(Object.entries(acceptedJson), async ([name, text]) => {
 			const [written, path] = await write(text)
 			expect(written.status, `${name}: ${await written.text()}`).toBeLessThan(300)
 			expect(await dataAt(path), name).toBe(JSON.stringify(JSON.parse(text)))
-		}
+		})
 	})
 
 	test(`what ${way} refuses is named, and leaves no record and no journal entry`, async () => {
-		for (const [name, text] of Object.entries(refusedJson)) {
-			// Inside an operation some broken texts would be something else.
-			if (way === 'batch' && !text.endsWith('}')) continue
-			const before = await positionOf()
+		// Inside an operation some broken texts would be something else.
+		const texts = Object.entries(refusedJson).filter(([, text]) => way !== 'batch' || text.endsWith('}'))
+		const before = await positionOf()
+		await each(texts, async ([name, text]) => {
 			const [refused] = await write(text.replaceAll('"a', `"${canary}`))
 			expect(await expectCalm(refused, name), name).toMatch(/^(invalid_json|validation_failed|invalid_request)$/)
-			expect(await positionOf(), name).toBe(before + (way === 'PATCH' ? 1 : 0))
-		}
+		})
+		expect(await positionOf()).toBe(before + (way === 'PATCH' ? texts.length : 0))
 	})
 }
 
@@ -86,18 +88,18 @@ test('bytes that are not UTF-8 are refused, in a value and in a name', async () 
 })
 
 test('a name that means something elsewhere is a name like any other', async () => {
-	for (const name of strangeNames) {
+	await each(strangeNames, async (name) => {
 		const text = `{${JSON.stringify(name)}:${JSON.stringify(canary)},"nested":{${JSON.stringify(name)}:[1]}}`
 		for (const [way, write] of Object.entries(ways)) {
 			const [written, path] = await write(text)
 			expect(written.status, `${way} ${name}`).toBeLessThan(300)
 			expect(await dataAt(path), `${way} ${name}`).toBe(JSON.stringify(JSON.parse(text)))
 		}
-	}
+	})
 })
 
 test('a schema may declare such a name, and its rules then hold for it', async () => {
-	for (const [index, name] of strangeNames.entries()) {
+	await each(strangeNames, async (name, index) => {
 		const path = `/v1/collections/name-${index}`
 		const schema = `{"schema":{"properties":{${JSON.stringify(name)}:{"type":"integer"}},"required":[${JSON.stringify(name)}]}}`
 		const put = await send('PUT', path, tenant.secret, schema)
@@ -112,12 +114,12 @@ test('a schema may declare such a name, and its rules then hold for it', async (
 		const missing = await send('POST', `${path}/records`, tenant.secret, '{}')
 		expect(await expectCalm(missing, name), name).toBe('validation_failed')
 		await send('DELETE', path, tenant.secret)
-	}
+	})
 })
 
 test('every strange text comes back equal, and a search for it finds it and it alone', async () => {
 	const path = '/v1/collections/texts/records'
-	for (const text of strangeTexts) {
+	await each(strangeTexts, async (text) => {
 		const written = await send('POST', path, tenant.secret, { text })
 		expect(written.status, text.slice(0, 50)).toBe(201)
 		const location = written.headers.get('Location') ?? ''
@@ -130,10 +132,10 @@ test('every strange text comes back equal, and a search for it finds it and it a
 			const list = await found.json<{ records: { id: string; data: { text: string } }[] }>()
 			expect(list.records.map(({ data }) => data.text === text)).toEqual([true])
 		}
-		if (text.length > 1_000) continue
+		if (text.length > 1_000) return
 		const byAddress = await send('GET', `${path}?text=${encodeURIComponent(`eq.${text}`)}`, tenant.secret)
 		expect((await byAddress.json<{ records: unknown[] }>()).records, text).toHaveLength(1)
-	}
+	})
 })
 
 test('texts that only look alike are different, but a unique value is compared in NFC and, with "ci", without case', async () => {
@@ -169,20 +171,20 @@ test('texts that only look alike are different, but a unique value is compared i
 })
 
 test('names of tenants and keys come back equal, or are refused by name', async () => {
-	for (const text of strangeTexts) {
+	await each(strangeTexts, async (text) => {
 		const made = await send('POST', '/v1/keys', tenant.secret, { name: text, scopes: ['read'] })
 		if (/\S/.test(text) && [...text].length <= 200) expect(made.status, text).toBe(201)
 		if (made.status === 201) expect((await made.json<{ name: string }>()).name).toBe(text)
 		else expect((await readProblem(made)).errors).toMatchObject([{ pointer: '/name' }])
-	}
+	})
 	const slugs = strangeTexts.filter((text) => !/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text))
-	for (const slug of slugs) {
+	await each(slugs, async (slug) => {
 		const made = await send('POST', '/v1/tenants', 'fho_test_operator_token', { slug, name: 'Tenant' })
 		expect(
 			(await readProblem(made)).errors?.map(({ pointer }) => pointer),
 			slug,
 		).toContain('/slug')
-	}
+	})
 })
 
 async function putSchema(collection: string, schema: object): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Answer, Command, Idempotency, OperationName, Operations } from '../../core/contract.ts'
 import { accept, type Outcome } from '../../core/refusal.ts'
 import { open, seal } from '../../core/seal.ts'
-import { recall, remember } from './idempotency.ts'
+import type { Idempotencies } from './idempotency.ts'
 import type { Work } from './work.ts'
 
 /**
@@ -55,12 +55,12 @@ const resting: Resting = {
 
 /** The answer of an earlier, equal request; null when this is the first. */
 export function recallAnswer<N extends OperationName>(
-	sql: Work['sql'],
+	rows: Idempotencies,
 	command: Command<N>,
 	asked: Idempotency,
 	now: number,
 ): Outcome<Answer<N> | null> {
-	const earlier = recall(sql, asked, now)
+	const earlier = rows.recall(asked, now)
 	if (!earlier.ok || earlier.value === null) return earlier as Outcome<null>
 	return accept(
 		resting[command.operation.name].restore(
@@ -72,11 +72,12 @@ export function recallAnswer<N extends OperationName>(
 }
 
 export function rememberAnswer<N extends OperationName>(
+	rows: Idempotencies,
 	work: Work,
 	command: Command<N>,
 	asked: Idempotency,
 	answer: Answer<N>,
 ): void {
 	const stored = resting[command.operation.name].store(answer, work, asked.seal)
-	remember(work.sql, asked, JSON.stringify(stored), work.now)
+	rows.remember(asked, JSON.stringify(stored), work.now)
 }

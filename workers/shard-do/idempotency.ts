@@ -9,57 +9,80 @@ import { identifier, type Sql } from '../../db/shard/sql.ts'
  */
 const windowMs = idempotencyKeptMs
 
-function tableAt(at: number): string {
-	return identifier(`idempotency_${Math.floor(at / windowMs)}`)
+function windowAt(now: number): number {
+	return Math.floor(now / windowMs)
 }
 
-function tables(sql: Sql): string[] {
-	return sql
-		.all<{ name: string }>(
-			"SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'idempotency_*' ORDER BY name",
-		)
-		.map((row) => row.name)
+function tableOf(window: number): string {
+	return identifier(`idempotency_${window}`)
 }
 
-/** The answer that an earlier request with this key left; null when there was none within 24 hours. */
-export function recall(sql: Sql, asked: Idempotency, now: number): Outcome<string | null> {
-	const present = new Set(tables(sql))
-	for (const table of [tableAt(now), tableAt(now - windowMs)]) {
-		if (!present.has(table)) continue
-		const row = sql.all<{ fingerprint: string; answer: string }>(
-			`SELECT fingerprint, answer FROM ${table} WHERE key = ? AND at > ?`,
+/** The rows of idempotent requests, found in one of two tables that exist whenever they are looked at. */
+export class Idempotencies {
+	readonly #sql: Sql
+	/** The day whose tables are known to exist. */
+	#ready: number | null = null
+
+	constructor(sql: Sql) {
+		this.#sql = sql
+	}
+
+	/** The answer that an earlier request with this key left; null when there was none within 24 hours. */
+	recall(asked: Idempotency, now: number): Outcome<string | null> {
+		const window = this.#prepare(now)
+		const since = now - idempotencyKeptMs
+		const row = this.#sql.all<{ fingerprint: string; answer: string }>(
+			`SELECT fingerprint, answer FROM ${tableOf(window)} WHERE key = ? AND at > ?
+			UNION ALL SELECT fingerprint, answer FROM ${tableOf(window - 1)} WHERE key = ? AND at > ?`,
 			asked.key,
-			now - idempotencyKeptMs,
+			since,
+			asked.key,
+			since,
 		)[0]
-		if (!row) continue
+		if (!row) return accept(null)
 		if (row.fingerprint === asked.fingerprint) return accept(row.answer)
 		return refuse('idempotency_mismatch', 'this Idempotency-Key was used for another request', {
 			errors: [{ pointer: 'Idempotency-Key', detail: 'a key belongs to one request; use a new one' }],
 		})
 	}
-	return accept(null)
-}
 
-/** Keeps an answer beside its effect, in the same transaction. The answer never holds the request's own data. */
-export function remember(sql: Sql, asked: Idempotency, answer: string, now: number): void {
-	const table = tableAt(now)
-	sql.all(
-		`CREATE TABLE IF NOT EXISTS ${table} (key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, answer TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
-	)
-	// An expired row of the same key can only be in an older table, or in this one if the clock was set back.
-	sql.all(
-		`INSERT OR REPLACE INTO ${table} (key, fingerprint, answer, at) VALUES (?, ?, ?, ?)`,
-		asked.key,
-		asked.fingerprint,
-		answer,
-		now,
-	)
+	/** Keeps an answer beside its effect, in the same transaction. The answer never holds the request's own data. */
+	remember(asked: Idempotency, answer: string, now: number): void {
+		// An expired row of the same key can only be in an older table, or in this one if the clock was set back.
+		this.#sql.all(
+			`INSERT OR REPLACE INTO ${tableOf(this.#prepare(now))} (key, fingerprint, answer, at) VALUES (?, ?, ?, ?)`,
+			asked.key,
+			asked.fingerprint,
+			answer,
+			now,
+		)
+	}
+
+	/** The transaction that made the tables may have been rolled back. */
+	forget(): void {
+		this.#ready = null
+	}
+
+	#prepare(now: number): number {
+		const window = windowAt(now)
+		if (this.#ready === window) return window
+		for (const table of [tableOf(window - 1), tableOf(window)]) {
+			this.#sql.all(
+				`CREATE TABLE IF NOT EXISTS ${table} (key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, answer TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+			)
+		}
+		this.#ready = window
+		return window
+	}
 }
 
 /** Drops the days that are over and returns when the next one will be, in milliseconds; null when no row is kept. */
 export function expire(sql: Sql, now: number): number | null {
 	let next: number | null = null
-	for (const table of tables(sql)) {
+	const tables = sql.all<{ name: string }>(
+		"SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'idempotency_*'",
+	)
+	for (const { name: table } of tables) {
 		const overAt = (Number(table.slice('idempotency_'.length)) + 2) * windowMs
 		if (overAt <= now) sql.all(`DROP TABLE ${identifier(table)}`)
 		else next = Math.min(next ?? overAt, overAt)

@@ -24,7 +24,7 @@ import { runBatch } from './batch.ts'
 import { deleteCollection, getCollection, listCollections, putCollection } from './collections.ts'
 import { Counts, readCheckpoint } from './counts.ts'
 import { Definitions } from './definition.ts'
-import { expire } from './idempotency.ts'
+import { expire, Idempotencies } from './idempotency.ts'
 import { append, changesAfter, head, oldestAt, prune } from './journal.ts'
 import { createKey, deleteKey, insertKey, listKeys, parseScopes } from './keys.ts'
 import { readPage } from './pull.ts'
@@ -82,6 +82,7 @@ const checkpointEntries = 10_000
 export class Shard {
 	readonly #ports: ShardPorts
 	readonly #definitions = new Definitions()
+	readonly #idempotencies: Idempotencies
 	readonly #rate = new Rate()
 	readonly #announcer = new Announcer()
 	#counts: Counts | null = null
@@ -89,6 +90,7 @@ export class Shard {
 
 	constructor(ports: ShardPorts) {
 		this.#ports = ports
+		this.#idempotencies = new Idempotencies(ports.sql)
 		if (!isProvisioned(ports.sql)) return
 		migrate(ports.sql)
 		this.#load()
@@ -114,7 +116,7 @@ export class Shard {
 		}
 		const work = this.#work(command.caller, caller.value, now)
 		if (command.idempotency) {
-			const earlier = recallAnswer(work.sql, command, command.idempotency, now)
+			const earlier = recallAnswer(this.#idempotencies, command, command.idempotency, now)
 			if (!earlier.ok) return { ...earlier, ...rest }
 			if (earlier.value !== null) return { ...accept(earlier.value), ...rest, replayed: true }
 		}
@@ -122,7 +124,8 @@ export class Shard {
 			return { ...this.#run(work, operation, caller.value.scopes), ...rest } as Reply<Answer<N>>
 		const outcome = attempt(work.sql, work.counts, () => {
 			const ran = this.#run(work, operation, caller.value.scopes) as Outcome<Answer<N>>
-			if (ran.ok && command.idempotency) rememberAnswer(work, command, command.idempotency, ran.value)
+			if (ran.ok && command.idempotency)
+				rememberAnswer(this.#idempotencies, work, command, command.idempotency, ran.value)
 			return ran
 		})
 		if (outcome.ok) this.#arm()
@@ -174,7 +177,7 @@ export class Shard {
 		const { sql } = this.#ports
 		if (!this.#counts) return { kind: 'refused', reason: 'unknown_shard' }
 		const reply = readPage(sql, this.#definitions, request)
-		if (reply.kind === 'page') this.#acknowledge(request.after, reply.page.head)
+		if (reply.kind === 'page') this.#acknowledge(request.after)
 		return reply
 	}
 
@@ -192,6 +195,7 @@ export class Shard {
 	/** The turn did not commit, or nobody knows: what was counted for it is forgotten. */
 	failed(): void {
 		this.#counts?.rollback(0)
+		this.#idempotencies.forget()
 		this.#announcer.settle(false)
 	}
 
@@ -201,22 +205,14 @@ export class Shard {
 		const counts = this.#counts
 		if (!counts) return
 		const now = this.#ports.clock()
-		const { changing, pruning } = sql.transaction(() => ({
-			changing: this.#stepChange(counts, now),
-			pruning: this.#prune(now),
-		}))
+		const changing = sql.transaction(() => this.#stepChange(counts, now))
 		counts.commit()
 		const last = head(sql)
-		if (last - readCheckpoint(sql).seq >= checkpointEntries) counts.save(sql, this.#acknowledged)
-		const expiresAt = expire(sql, now)
-		const oldest = oldestAt(sql)
-		const prunesAt = oldest === null || last <= 1 || this.#acknowledged === 0 ? null : oldest + journalKeptMs
-		const dates = [
-			expiresAt,
-			prunesAt !== null && prunesAt > now ? prunesAt : null,
-			changing || pruning ? now + 1 : null,
-		]
-		const maintenanceAt = dates.reduce((first, date) => (date === null ? first : Math.min(first ?? date, date)), null)
+		// While writes go on, a checkpoint a second would be one more row to pay; it waits until the view is up to date.
+		const saved = readCheckpoint(sql)
+		const settled = this.#acknowledged === last && saved.acknowledged < last
+		if (settled || last - saved.seq >= checkpointEntries) counts.save(sql, this.#acknowledged)
+		const maintenanceAt = earliest([changing ? now + 1 : null, expire(sql, now), this.#prune(now)])
 		const { announce, next } = this.#announcer.ring(now, last, this.#acknowledged, maintenanceAt)
 		if (next !== null) this.#ports.arm(next)
 		if (!announce) return
@@ -234,10 +230,8 @@ export class Shard {
 		if (at !== null) this.#ports.arm(at)
 	}
 
-	#acknowledge(applied: number, last: number): void {
-		if (applied <= this.#acknowledged || !this.#counts) return
-		this.#acknowledged = applied
-		if (applied === last) this.#counts.save(this.#ports.sql, applied)
+	#acknowledge(applied: number): void {
+		this.#acknowledged = Math.max(this.#acknowledged, applied)
 	}
 
 	#stepChange(counts: Counts, now: number): boolean {
@@ -250,9 +244,15 @@ export class Shard {
 		return outcome.ok && !outcome.value.done
 	}
 
-	#prune(now: number): boolean {
-		const applied = readCheckpoint(this.#ports.sql)
-		return prune(this.#ports.sql, now - journalKeptMs, Math.min(applied.acknowledged, applied.seq), journalPruneRowsMax)
+	/** Deletes what is old enough and answers when there will be more, in milliseconds. */
+	#prune(now: number): number | null {
+		const { sql } = this.#ports
+		const { seq, acknowledged } = readCheckpoint(sql)
+		const applied = Math.min(acknowledged, seq)
+		if (prune(sql, now - journalKeptMs, applied, journalPruneRowsMax)) return now + 1
+		const oldest = oldestAt(sql)
+		// What is overdue but not applied waits for the view, and the last entry for a later one.
+		return oldest === null || oldest + journalKeptMs <= now ? null : oldest + journalKeptMs
 	}
 
 	/** A key is looked up in storage by every request, so that revoking it is immediate and a stale instance cannot answer (S1). */
@@ -354,6 +354,10 @@ export class Shard {
 				return updateTenant(work, operation)
 		}
 	}
+}
+
+function earliest(dates: (number | null)[]): number | null {
+	return dates.reduce((first, date) => (date === null ? first : Math.min(first ?? date, date)), null)
 }
 
 interface Authorised {
