@@ -154,7 +154,10 @@ export interface RecordPage {
 	count: number | null
 }
 
-/** The keyset position: one value per order term (null where the record has none), then the id of the last record read. */
+/**
+ * The keyset position: one value per order term (null where the record has none), then the id of the last record read. Where
+ * the shard chose an index itself, because no order was asked for, the values are that index's field and its value.
+ */
 export interface PagePosition {
 	values: (string | number | boolean | null)[]
 	id: string

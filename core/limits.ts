@@ -56,7 +56,7 @@ export const checkDepthMax = 500
 export const batchOperationsMax = 1_000
 export const listLimitDefault = 50
 export const listLimitMax = 1_000
-/** Rows that one call may read to answer a filter that no index serves; about 50 ms of an object's single thread. */
+/** Rows that one call may read to answer a filter that no index serves; 50 to 500 ms of an object's single thread. */
 export const scanRowsMax = 50_000
 /** The object's SQLite refuses LIKE and GLOB patterns over 50 bytes. */
 export const patternBytesMax = 50
@@ -131,8 +131,6 @@ export const positionWaitMs = 2_000
 export const positionPollMs = 50
 /** One statement of a view read in Postgres: a filter over all tenants that no index serves must not hold the database. */
 export const viewStatementMsMax = 10_000
-/** Characters of an error that a dead letter keeps; it never holds the row's data. */
-export const deadLetterReasonCharsMax = 200
 
 /** A claim that is still unconfirmed after this is completed or freed (U2). */
 export const claimUnconfirmedMs = 60_000

@@ -1,13 +1,13 @@
 import { accept, type Fault, type Outcome, refuse } from './refusal.ts'
-import { type Annotations, readAnnotations } from './schema-annotations.ts'
-import { isObject } from './schema-json.ts'
-import { Parsing } from './schema-parse.ts'
-import { type Check, type Meter, newMeter, Run } from './schema-run.ts'
+import { type Annotations, readAnnotations } from './schema/annotations.ts'
+import { isObject } from './schema/json.ts'
+import { Parsing } from './schema/parse.ts'
+import { type Check, type Meter, newMeter, Run } from './schema/run.ts'
 
-export type { Field, MetaField } from './schema-annotations.ts'
-export { supportedKeywords } from './schema-parse.ts'
-export { type Meter, newMeter } from './schema-run.ts'
-export { sameRules } from './schema-same.ts'
+export type { Field, MetaField } from './schema/annotations.ts'
+export { supportedKeywords } from './schema/parse.ts'
+export { type Meter, newMeter } from './schema/run.ts'
+export { sameRules } from './schema/same.ts'
 
 /** The JSON Schema of a collection, compiled into functions: it is checked inside the transaction of every write. */
 export interface Schema extends Annotations {

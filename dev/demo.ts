@@ -69,6 +69,9 @@ async function tell(report: Report, stack: Stack): Promise<void> {
 	report.section('Provision tenants and their collections')
 	const tenants = await provision(stack.url, operator, datasets)
 	showTenants(report, tenants)
+	const provisionedAt = performance.now()
+	const { shards } = await awaitView(operator, tenants)
+	report.line(`the view knows ${plural(shards, 'shard')} ${seconds(performance.now() - provisionedAt)} later`)
 
 	report.section('Load every tenant at once, in batches, while the ETL carries the changes to Postgres')
 	await loadAndFollow(report, operator, tenants)

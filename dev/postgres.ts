@@ -105,6 +105,7 @@ async function initialise(home: PostgresHome, cluster: string, password: string,
 			cwd: home.folder,
 			logFile,
 			recordFile: join(home.folder, 'initdb-process.json'),
+			endSignal: 'SIGTERM',
 			user: home.user,
 		})
 		const code = await exitCode(started)
@@ -183,6 +184,7 @@ function launch({ home, cluster, logFile, recordFile }: ServerOptions, port: num
 		cwd: home.folder,
 		logFile,
 		recordFile,
+		endSignal: 'SIGINT',
 		user: home.user,
 	})
 }

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { z } from 'zod'
 
@@ -30,6 +31,8 @@ export interface StartOptions {
 	logFile: string
 	/** Where the process is recorded, so that the next start can end it should we be killed. */
 	recordFile: string
+	/** Asks the program to end. */
+	endSignal: NodeJS.Signals
 	user?: { uid: number; gid: number } | null
 }
 
@@ -38,13 +41,6 @@ export function environment(more: Record<string, string> = {}): NodeJS.ProcessEn
 	const path = [join(projectDir, 'node_modules', '.bin'), process.env.PATH ?? ''].join(delimiter)
 	return { ...process.env, PATH: path, ...more }
 }
-
-/** Leaders of the groups that this process has started and not ended yet. */
-const leaders = new Set<number>()
-// Whoever leaves without ending them, by an uncaught error for example, has no time left to ask them.
-process.on('exit', () => {
-	for (const leader of leaders) killGroup(leader)
-})
 
 /** Starts a program and records it. Throws when it cannot be started at all. */
 export async function startProcess(options: StartOptions): Promise<StartedProcess> {
@@ -56,7 +52,7 @@ export async function startProcess(options: StartOptions): Promise<StartedProces
 		detached: true,
 		...(options.user ?? {}),
 	})
-	if (child.pid !== undefined) leaders.add(child.pid)
+	if (child.pid !== undefined) watch(child, child.pid, options.endSignal)
 	closeSync(log)
 	await new Promise<void>((resolve, reject) => {
 		child.once('spawn', resolve)
@@ -67,6 +63,31 @@ export async function startProcess(options: StartOptions): Promise<StartedProces
 	if (started === null || owner === null) throw new Error(`${options.command} ended at once; see ${options.logFile}`)
 	writeFileSync(options.recordFile, JSON.stringify({ ...started, owner }), { mode: 0o600 })
 	return { ...started, child }
+}
+
+/** What ends each group should this process end first, by the group's leader. */
+const guards = new Map<number, ChildProcess>()
+
+/**
+ * A kill -9 or an uncaught error leaves us no moment to end anything. So a shell of its own waits for our end of a pipe to
+ * close, and then asks the group to end; a line on the pipe says that the group is no more and the shell may go.
+ */
+function watch(child: ChildProcess, leader: number, signal: NodeJS.Signals): void {
+	const script = 'read -r ended || kill -s "$1" -- "-$0"'
+	const args = ['-c', script, String(leader), signal.replace('SIG', '')]
+	const guard = spawn('/bin/sh', args, { cwd: '/', stdio: ['pipe', 'ignore', 'ignore'], detached: true })
+	guard.stdin.on('error', () => {})
+	guard.unref()
+	if (guard.stdin instanceof Socket) guard.stdin.unref()
+	guards.set(leader, guard)
+	child.once('exit', () => {
+		if (groupMembers(leader).length === 0) dismiss(leader)
+	})
+}
+
+function dismiss(leader: number): void {
+	guards.get(leader)?.stdin?.end('ended\n')
+	guards.delete(leader)
 }
 
 /**
@@ -118,7 +139,7 @@ export async function endGroup(leader: number, signal: NodeJS.Signals, graceMs =
 		if (Date.now() > deadline) killGroup(leader)
 		await new Promise((resolve) => setTimeout(resolve, 20))
 	}
-	leaders.delete(leader)
+	dismiss(leader)
 }
 
 function killGroup(leader: number): void {

@@ -40,7 +40,15 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
 	const logStart = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
 	const { command, args } = options.kind === 'wrangler' ? wranglerCommand(options, port) : directCommand(options, port)
 	const env = quiet(options.dataDir)
-	const started = await startProcess({ command, args, cwd: dirname(config), env, logFile, recordFile })
+	const started = await startProcess({
+		command,
+		args,
+		cwd: dirname(config),
+		env,
+		logFile,
+		recordFile,
+		endSignal: 'SIGTERM',
+	})
 	const url = `http://127.0.0.1:${port}`
 	const stop = async () => {
 		await endGroup(started.pid, 'SIGTERM')

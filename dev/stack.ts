@@ -13,8 +13,8 @@
  * - `secrets.json`: the operator's token and the secrets of this folder, made on the first start
  * - `stack.log`: what the Worker and its runtime print; `postgres.log`
  *
- * `stop()` ends every process that was started. SIGINT, SIGTERM and SIGHUP do the same and end this process; whatever else
- * ends it, even an uncaught error, kills them. What a `kill -9` left behind is ended by the next start on the folder.
+ * `stop()` ends every process that was started. SIGINT, SIGTERM and SIGHUP do the same and end this process. Whatever else
+ * ends it, even a `kill -9`, ends them too, a moment later; the next start on the folder waits for them.
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -236,7 +236,7 @@ async function onSignal(signal: keyof typeof exitCodes): Promise<void> {
 	process.exit(exitCodes[signal])
 }
 
-/** The processes of a stack that nobody stopped are killed by whoever started them; the folder is free after that. */
+/** The processes of a stack that nobody stopped are on their way out; the next start waits for them. */
 function onExit(): void {
 	for (const { unlock } of running.keys()) unlock()
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Answer, problemOf } from './client.ts'
 import type { SourceRecord } from './sources.ts'
-import { heldIn, type Tenant } from './tenants.ts'
+import { heldIn, notePosition, type Tenant } from './tenants.ts'
 
 /** Half of what a batch may hold: the progress moves more often, and a repeated batch repeats less. */
 const batchRecords = 500
@@ -58,12 +58,4 @@ async function batch(tenant: Tenant, operations: object[], idempotencyKey: strin
 	}
 	notePosition(tenant, answer)
 	return answer
-}
-
-/** Remembers how far the view must come to know of this write. */
-export function notePosition(tenant: Tenant, { headers }: Answer): void {
-	tenant.position = Math.max(
-		tenant.position,
-		z.coerce.number().int().positive().parse(headers.get('Freehold-Position')),
-	)
 }

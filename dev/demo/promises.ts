@@ -1,10 +1,10 @@
 /** What a shard promises, each promise put to the test through the API. */
 import { z } from 'zod'
 import { type Answer, Client, problemOf } from './client.ts'
-import { deleteAll, notePosition } from './load.ts'
+import { deleteAll } from './load.ts'
 import { plural, type Report } from './report.ts'
 import type { Data, SourceRecord } from './sources.ts'
-import { heldIn, type Tenant, tenantOf } from './tenants.ts'
+import { heldIn, notePosition, type Tenant, tenantOf } from './tenants.ts'
 
 /** Two requests that would break a unique constraint, and a tenant that would take another's name. */
 export async function showUniqueness(report: Report, operator: Client, tenants: Tenant[]): Promise<void> {

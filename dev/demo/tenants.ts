@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Client } from './client.ts'
+import { type Answer, Client } from './client.ts'
 import type { Dataset } from './data.ts'
 import type { Data } from './sources.ts'
 
@@ -26,10 +26,11 @@ export async function provision(url: string, operator: Client, datasets: Dataset
 			const client = new Client(url, api_key.secret)
 			const tenant: Tenant = { id, dataset, client, held: new Map(), position: 0 }
 			for (const { name: collection, schema } of collections) {
-				await client.ask('PUT', `/v1/collections/${collection}`, z.object({ records: z.literal(0) }), {
-					body: { schema },
-					idempotencyKey: `schema-${collection}`,
-				})
+				const idempotencyKey = `schema-${collection}`
+				const answer = await client.send('PUT', `/v1/collections/${collection}`, { body: { schema }, idempotencyKey })
+				if (answer.status !== 201)
+					throw new Error(`the schema of ${collection} was answered with ${answer.status}: ${answer.text}`)
+				notePosition(tenant, answer)
 				tenant.held.set(collection, new Map())
 			}
 			return tenant
@@ -55,5 +56,13 @@ export function heldIn(tenant: Tenant, collection: string): Map<string, Data> {
 export function heldByAll(tenants: Tenant[], collection: string): { tenant: Tenant; id: string; data: Data }[] {
 	return tenants.flatMap((tenant) =>
 		[...(tenant.held.get(collection) ?? [])].map(([id, data]) => ({ tenant, id, data })),
+	)
+}
+
+/** Remembers how far the view must come to know of this write. */
+export function notePosition(tenant: Tenant, { headers }: Answer): void {
+	tenant.position = Math.max(
+		tenant.position,
+		z.coerce.number().int().positive().parse(headers.get('Freehold-Position')),
 	)
 }

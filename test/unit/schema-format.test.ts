@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { formats } from '../../core/schema-format.ts'
+import { formats } from '../../core/schema/format.ts'
 
 const label63 = 'a'.repeat(63)
 

@@ -62,5 +62,9 @@ export async function expectCalm(response: Response, context: string): Promise<V
 }
 
 const placed = new Set([400, 422])
-/** Text that cannot be parsed has no places. */
-const unplaced = new Set(['the body is not valid JSON', 'the body is not valid UTF-8'])
+/** Text that cannot be read or parsed has no places. */
+const unplaced = new Set([
+	'the body is not valid JSON',
+	'the body is not valid UTF-8',
+	'the body could not be read to its end',
+])

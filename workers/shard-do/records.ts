@@ -3,7 +3,7 @@ import type { Precondition, RecordPage, StoredRecord, Written } from '../../core
 import { mintId } from '../../core/ids.ts'
 import { recordBytesMax, scanRowsMax, shardFullShare, uniqueTextBytesMax } from '../../core/limits.ts'
 import { mergePatch } from '../../core/merge-patch.ts'
-import type { ListQuery } from '../../core/query.ts'
+import { type ListQuery, propertyKey } from '../../core/query.ts'
 import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
 import { normaliseUnique } from '../../core/schema.ts'
 import { listRecords } from '../../db/shard/list.ts'
@@ -111,7 +111,7 @@ export function unknownCollection(name: string): Outcome<never> {
 /** What an index of this collection can serve: properties with `x-index`, and the times that the root's `x-index` names. */
 export function indexedFields(definition: Definition): Set<string> {
 	const indexed = new Set<string>(definition.schema.indexMeta)
-	for (const field of definition.schema.fields.values()) if (field.index) indexed.add(field.name)
+	for (const field of definition.schema.fields.values()) if (field.index) indexed.add(propertyKey(field.name))
 	return indexed
 }
 

@@ -1,7 +1,7 @@
-import { isObject } from './schema-json.ts'
-import type { Keyword } from './schema-parse.ts'
-import type { Run } from './schema-run.ts'
-import { paidText } from './schema-value.ts'
+import { isObject } from './json.ts'
+import type { Keyword } from './parse.ts'
+import type { Run } from './run.ts'
+import { paidText } from './value.ts'
 
 /** Keywords that judge arrays. */
 export const arrayKeywords: Record<string, Keyword> = {

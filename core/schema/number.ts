@@ -1,4 +1,4 @@
-import type { Keyword } from './schema-parse.ts'
+import type { Keyword } from './parse.ts'
 
 /** Keywords that judge numbers. */
 export const numberKeywords: Record<string, Keyword> = {

@@ -1,4 +1,4 @@
-import type { Check, Run } from './schema-run.ts'
+import type { Check, Run } from './run.ts'
 
 /** Types as bits: an integral number has the bits of both `number` and `integer`. */
 export const typeBits = {

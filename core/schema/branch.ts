@@ -1,6 +1,6 @@
-import { unescapeToken } from './schema-json.ts'
-import type { Keyword } from './schema-parse.ts'
-import type { Check } from './schema-run.ts'
+import { unescapeToken } from './json.ts'
+import type { Keyword } from './parse.ts'
+import type { Check } from './run.ts'
 
 /** Keywords that apply further subschemas to the same value. */
 export const branchKeywords: Record<string, Keyword> = {

@@ -1,4 +1,4 @@
-import { canonicalText, isObject } from './schema-json.ts'
+import { canonicalText, isObject } from './json.ts'
 
 /** Keywords that hold no rule for data. The definitions of a dialect hold none either, once it is accepted. */
 const annotations = new Set([

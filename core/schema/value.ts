@@ -1,8 +1,8 @@
-import { checkDepthMax, enumValuesMax, jsonDepthMax } from './limits.ts'
-import { canonicalText } from './schema-json.ts'
-import { type JsonType, typeBits } from './schema-node.ts'
-import type { Keyword, Site } from './schema-parse.ts'
-import type { Run } from './schema-run.ts'
+import { checkDepthMax, enumValuesMax, jsonDepthMax } from '../limits.ts'
+import { canonicalText } from './json.ts'
+import { type JsonType, typeBits } from './node.ts'
+import type { Keyword, Site } from './parse.ts'
+import type { Run } from './run.ts'
 
 const dialect = 'https://json-schema.org/draft/2020-12/schema'
 

@@ -1,7 +1,7 @@
-import { formats } from './schema-format.ts'
-import type { Keyword } from './schema-parse.ts'
-import type { Pattern } from './schema-pattern.ts'
-import type { Run } from './schema-run.ts'
+import { formats } from './format.ts'
+import type { Keyword } from './parse.ts'
+import type { Pattern } from './pattern.ts'
+import type { Run } from './run.ts'
 
 /** Keywords that judge text. Lengths are counted in code points. */
 export const textKeywords: Record<string, Keyword> = {

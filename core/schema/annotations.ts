@@ -1,7 +1,7 @@
-import type { ScalarType } from './contract.ts'
-import { indexedPropertiesMax, uniquePropertiesMax } from './limits.ts'
-import { escapeToken, isObject } from './schema-json.ts'
-import type { Parsing } from './schema-parse.ts'
+import type { ScalarType } from '../contract.ts'
+import { indexedPropertiesMax, uniquePropertiesMax } from '../limits.ts'
+import { escapeToken, isObject } from './json.ts'
+import type { Parsing } from './parse.ts'
 
 /** A top-level property that can be filtered and ordered by: typed as one scalar (or null), under a name that fits a query. */
 export interface Field {

@@ -1,5 +1,5 @@
 import { RE2Set } from 're2js'
-import { patternCharsMax, patternInstructionsMax, patternMemoryBytesMax } from './limits.ts'
+import { patternCharsMax, patternInstructionsMax, patternMemoryBytesMax } from '../limits.ts'
 
 /** A compiled pattern: searched, not anchored, in time linear in the text. */
 export interface Pattern {

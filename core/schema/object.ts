@@ -1,8 +1,8 @@
-import { escapeToken, isObject } from './schema-json.ts'
-import type { Keyword } from './schema-parse.ts'
-import type { Pattern } from './schema-pattern.ts'
-import type { Check } from './schema-run.ts'
-import { paidTest } from './schema-text.ts'
+import { escapeToken, isObject } from './json.ts'
+import type { Keyword } from './parse.ts'
+import type { Pattern } from './pattern.ts'
+import type { Check } from './run.ts'
+import { paidTest } from './text.ts'
 
 /**
  * Keywords that judge objects. Names come from tenants and from their clients: only own properties are ever read, and

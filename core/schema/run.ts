@@ -1,6 +1,6 @@
-import { checkDepthMax, checkStepsMax, checkStepsPerValue, faultsMax } from './limits.ts'
-import type { Fault } from './refusal.ts'
-import { pointerOf } from './schema-json.ts'
+import { checkDepthMax, checkStepsMax, checkStepsPerValue, faultsMax } from '../limits.ts'
+import type { Fault } from '../refusal.ts'
+import { pointerOf } from './json.ts'
 
 /** Judges a value: true when it is valid, otherwise the run holds the faults (unless it is quiet). */
 export type Check<T = unknown> = (value: T, run: Run) => boolean
