@@ -31,8 +31,8 @@ interface Tag {
 	value: string
 }
 
-/** One element of the list and the comma after it; RFC 9110 lets elements be empty. */
-const element = /[ \t]*(?:(W\/)?"([\x21\x23-\x7e\x80-\xff]*)")?[ \t]*(,|$)/y
+/** One element of the list and the comma after it; RFC 9110 lets elements be empty. No two parts can match the same space. */
+const element = /[ \t]*(?:(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(,|$)/y
 
 function parseTags(header: string): '*' | Tag[] | null {
 	if (header.trim() === '*') return '*'

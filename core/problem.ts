@@ -46,11 +46,6 @@ const titleByCode: Record<RefusalCode, string> = {
 	storage_full: 'The storage of the tenant is full',
 }
 
-/** The identifier of a kind of problem. It is a name, not an address: `code` carries the same in short. */
-export function problemType(code: RefusalCode): string {
-	return `urn:problem-type:freehold:${code}`
-}
-
 export function problemOf(refusal: Refusal, requestId: string): Problem {
 	return {
 		type: problemType(refusal.code),
@@ -62,4 +57,9 @@ export function problemOf(refusal: Refusal, requestId: string): Problem {
 		...(refusal.errors && { errors: refusal.errors }),
 		...(refusal.constraint !== undefined && { constraint: refusal.constraint }),
 	}
+}
+
+/** The identifier of a kind of problem. It is a name, not an address: `code` carries the same in short. */
+function problemType(code: RefusalCode): string {
+	return `urn:problem-type:freehold:${code}`
 }

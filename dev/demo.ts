@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { runCommand } from './command.ts'
 import { Client } from './demo/client.ts'
 import { type Dataset, readDatasets } from './demo/data.ts'
-import { load } from './demo/load.ts'
+import { load, tenantsAtOnce } from './demo/load.ts'
 import { showPersonalFields } from './demo/privacy.ts'
 import { removeDistricts, showIsolation, showRetries, showUniqueness } from './demo/promises.ts'
 import { askBySql, askCapitals, askLandlocked, askLargestCities } from './demo/questions.ts'
@@ -41,7 +41,7 @@ async function main(args: string[]): Promise<void> {
 	const report = new Report()
 	report.title('Freehold: one shard for each tenant, one view across all of them')
 	report.section('Start the stack: Postgres, the local Neon endpoint, and the Worker with its objects and queues')
-	const starting = startStack({ dataDir, runtime: process.env.RT as 'direct', log: (line) => report.line(line) })
+	const starting = startStack({ dataDir, log: (line) => report.line(line) })
 	// Put after the stack's own handler, so that nothing writes to the folder any more.
 	if (!values.keep) process.on('exit', () => rmSync(dataDir, { recursive: true, force: true }))
 	const stack = await starting
@@ -73,7 +73,7 @@ async function tell(report: Report, stack: Stack): Promise<void> {
 	const { shards } = await awaitView(operator, tenants)
 	report.line(`the view knows ${plural(shards, 'shard')} ${seconds(performance.now() - provisionedAt)} later`)
 
-	report.section('Load every tenant at once, in batches, while the ETL carries the changes to Postgres')
+	report.section('Load in batches, while the ETL carries the changes to Postgres')
 	await loadAndFollow(report, operator, tenants)
 
 	report.section('What is unique stays unique, without a distributed lock')
@@ -127,7 +127,7 @@ async function loadAndFollow(report: Report, operator: Client, tenants: Tenant[]
 		],
 	)
 	report.line(
-		`${plural(batches, 'batch')} by ${plural(tenants.length, 'tenant')} at once, ${plural(waits, 'wait')} asked for by the server`,
+		`${plural(batches, 'batch')} of ${plural(tenants.length, 'tenant')}, ${tenantsAtOnce} at a time; the server asked ${plural(waits, 'time')} to come back later`,
 	)
 	report.line(
 		`the view was exact ${seconds(exactAt - loadedAt)} after the last write; while loading, ${seconds(watch.worstMs)} behind at worst`,

@@ -56,8 +56,11 @@ function workerOptions() {
 	const { workerOptions: options } = unstable_getMiniflareWorkerOptions(config)
 	const vars = unstable_getVarsForDev(config, [values['env-file']], {}, undefined, true)
 	const secrets = Object.fromEntries(Object.entries(vars).map(([name, { value }]) => [name, value]))
+	// The router for assets is a Worker of its own in front of ours, which locally costs more than most requests; on the
+	// platform it is not ours to pay. The docs page needs it, so that page is for `wrangler dev`.
+	const { assets: _assets, ...served } = options
 	return {
-		...options,
+		...served,
 		// Names the folders of the objects.
 		name: unstable_readConfig({ config }).name ?? 'worker',
 		bindings: Object.assign({}, options.bindings, secrets),

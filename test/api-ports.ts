@@ -394,7 +394,7 @@ export class FakeSocket extends EventTarget {
 	}
 }
 
-export const freshNow: Freshness = {
+const freshNow: Freshness = {
 	exact: true,
 	complete: true,
 	asOf: Date.UTC(2026, 10, 22),

@@ -10,21 +10,22 @@ import { heldIn, notePosition, type Tenant, tenantOf } from './tenants.ts'
 export async function showUniqueness(report: Report, operator: Client, tenants: Tenant[]): Promise<void> {
 	const europe = tenantOf(tenants, 'atlas-europe')
 	const austria = heldIn(europe, 'countries').get('AUT') ?? {}
-	const post = (data: Data) => europe.client.send('POST', '/v1/collections/countries/records', { body: data })
-	const sameCode = await post({ ...austria, name: 'Another Austria' })
+	const post = (data: Data, idempotencyKey: string) =>
+		europe.client.send('POST', '/v1/collections/countries/records', { body: data, idempotencyKey })
+	const sameCode = await post({ ...austria, name: 'Another Austria' }, 'same-code')
 	report.check('a second country with the code AT: 409 unique_violation on countries.code', refusalOf(sameCode), [
 		409,
 		'unique_violation',
 		'countries.code',
 	])
-	const sameName = await post({ ...austria, code: 'ZZ', name: 'AUSTRIA' })
+	const sameName = await post({ ...austria, code: 'ZZ', name: 'AUSTRIA' }, 'same-name')
 	report.check(
 		'"AUSTRIA" beside "Austria" (x-unique: "ci"): 409 unique_violation on countries.name',
 		refusalOf(sameName),
 		[409, 'unique_violation', 'countries.name'],
 	)
 	const body = { slug: 'atlas-asia', name: 'Another Atlas', region: 'eu' }
-	const sameSlug = await operator.send('POST', '/v1/tenants', { body })
+	const sameSlug = await operator.send('POST', '/v1/tenants', { body, idempotencyKey: 'provision-again' })
 	report.check('the slug of a tenant in global, asked for in eu: 409 slug_taken', refusalOf(sameSlug), [
 		409,
 		'slug_taken',
@@ -64,7 +65,11 @@ export async function showRetries(report: Report, tenants: Tenant[], city: Sourc
 
 	const known = { 'If-Match': first.headers.get('ETag') ?? '', 'Content-Type': 'application/merge-patch+json' }
 	const patch = { other_name: 'Wien' }
-	const changed = await europe.client.send('PATCH', path, { body: patch, headers: known })
+	const changed = await europe.client.send('PATCH', path, {
+		body: patch,
+		headers: known,
+		idempotencyKey: 'name-vienna',
+	})
 	report.check(
 		`If-Match with that ETag: 200, version 2, ETag ${changed.headers.get('ETag')}`,
 		[changed.status, versionOf(changed)],
@@ -72,7 +77,11 @@ export async function showRetries(report: Report, tenants: Tenant[], city: Sourc
 	)
 	notePosition(europe, changed)
 	heldIn(europe, 'cities').set(String(city.id), { ...city.data, ...patch })
-	const stale = await europe.client.send('PATCH', path, { body: { other_name: 'Vindobona' }, headers: known })
+	const stale = await europe.client.send('PATCH', path, {
+		body: { other_name: 'Vindobona' },
+		headers: known,
+		idempotencyKey: 'rename-vienna',
+	})
 	report.check('a second change that knows the old version only: 412', refusalOf(stale).slice(0, 2), [
 		412,
 		'precondition_failed',

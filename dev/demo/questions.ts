@@ -41,7 +41,7 @@ export async function askLandlocked(report: Report, operator: Client, tenants: T
 	showQuery(report, 'Which countries of at least 200,000 km² have no coast?', query)
 	const { records } = await readRecords(operator, query)
 	const found = records.map(({ data }) => country.parse(data))
-	report.paragraph(found.map(({ name, area_km2 }) => `${name}\u00a0${number(area_km2)},`))
+	report.list(found.map(({ name, area_km2 }) => `${name} ${number(area_km2)}`))
 	const expected = heldByAll(tenants, 'countries')
 		.filter(({ data }) => data.landlocked === true && typeof data.area_km2 === 'number' && data.area_km2 >= 200_000)
 		.map(({ data }) => country.parse(data))

@@ -19,15 +19,16 @@ export class Report {
 		console.log(text === '' ? '' : `   ${text}`)
 	}
 
-	/** Words set in lines of a readable length. */
-	paragraph(words: string[]): void {
+	/** Items one after another, in lines of a readable length. */
+	list(items: string[]): void {
 		let line = ''
-		for (const word of words) {
-			if (line !== '' && line.length + 1 + word.length > lineLength) {
+		for (const [place, item] of items.entries()) {
+			const text = place === items.length - 1 ? item : `${item},`
+			if (line !== '' && line.length + 1 + text.length > lineLength) {
 				this.line(line)
 				line = ''
 			}
-			line = line === '' ? word : `${line} ${word}`
+			line = line === '' ? text : `${line} ${text}`
 		}
 		this.line(line)
 	}

@@ -132,6 +132,9 @@ function possible(make: () => Request): boolean {
 test('[L1] no request gives a 5xx: broken paths, queries, headers and bodies on every route', async () => {
 	const edge = new Edge({ corsOrigins: ['https://app.example'] })
 	const { id, key } = await edge.tenant()
+	const { paths } = await (await edge.fetch('GET', '/openapi.json')).json<{
+		paths: Record<string, Record<string, { responses: object }>>
+	}>()
 	const seen = new Map<number, number>()
 	await fc.assert(
 		fc.asyncProperty(
@@ -162,6 +165,9 @@ test('[L1] no request gives a 5xx: broken paths, queries, headers and bodies on 
 					headers: all,
 					...(takesBody && { body: sent as BodyInit }),
 				})
+				if (edge.logged.at(-1)?.fields.route === route.path) {
+					expect(paths[route.path]?.[route.method]?.responses).toHaveProperty(String(response.status))
+				}
 				seen.set(response.status, (seen.get(response.status) ?? 0) + 1)
 				expect(response.status < 500 || response.status === 503).toBe(true)
 				if (response.status >= 400) {

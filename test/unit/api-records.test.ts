@@ -437,3 +437,23 @@ test('[L1] a shard that cannot be reached is 503 with Retry-After, and nothing o
 	expect(JSON.stringify(problem)).not.toContain('connection')
 	expect(JSON.stringify(edge.logged)).not.toContain('connection lost')
 })
+
+test('[L1] long headers of spaces and commas are read in linear time', async () => {
+	const edge = new Edge()
+	const { key } = await edge.tenant()
+	const spaces = ' \t'.repeat(30_000)
+	const startedAt = performance.now()
+	for (const value of [
+		`"a"${spaces}x`,
+		`,${spaces}x`,
+		`"a",${`${spaces},`.repeat(3)}x`,
+		`application/json;${spaces}x`,
+		`count${spaces}=${spaces}x`,
+	]) {
+		for (const name of ['If-Match', 'If-None-Match', 'Content-Type', 'Prefer', 'Idempotency-Key', 'Accept']) {
+			await edge.fetch('PUT', `${records}/p`, { as: key, body: {}, headers: { [name]: value } })
+			await edge.fetch('GET', records, { as: key, headers: { [name]: value } })
+		}
+	}
+	expect(performance.now() - startedAt).toBeLessThan(5_000)
+})

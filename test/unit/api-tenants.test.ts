@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseKey } from '../../core/keys.ts'
+import { hashSecret, parseKey } from '../../core/keys.ts'
 import { Edge } from '../api-ports.ts'
 
 const body = { slug: 'acme', name: 'Acme', region: 'eu' }
@@ -102,6 +102,14 @@ test('[I1] a retry with the same key is answered byte for byte, and the secret r
 	expect((await create(edge, { key: 'k', body: { ...body, name: 'Other' } })).status).toBe(422)
 	const stranger = await create(edge, { key: 'k', as: 'reader-token' })
 	expect(stranger.status).toBe(403)
+})
+
+test('an answer that rests under a replaced operator token stays closed', async () => {
+	const edge = new Edge()
+	await create(edge, { key: 'k' })
+	edge.ports.config.operators = [{ name: 'root', scope: 'admin', tokenHash: hashSecret('root-token-2') }]
+	const retry = await create(edge, { key: 'k', as: 'root-token-2' })
+	expect([retry.status, await retry.json()]).toMatchObject([422, { code: 'idempotency_mismatch' }])
 })
 
 test('[I1] while the first request runs, a retry is 409 with Retry-After', async () => {

@@ -264,7 +264,7 @@ test('headers with anything in them change nothing but what they are for', async
 })
 
 test('an idempotency key that is not one is refused by every route that takes it', async () => {
-	const keys = ['', ' ', 'a b', '"', '""', '"open', '"a"b"', '"a\\b"', 'é', 'a\u00a0b', 'x'.repeat(256)]
+	const keys = ['', ' ', 'a b', '"', '""', '"open', '"a"b"', '"a\\b"', 'a\tb', 'x'.repeat(256)]
 	const taking = routeTable.filter(({ mutates }) => mutates).map(({ method, path }) => `${method} ${path}`)
 	const tried = targets().filter(({ name }) => taking.includes(name))
 	expect(tried.length).toBeGreaterThan(8)

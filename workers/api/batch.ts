@@ -74,7 +74,7 @@ export const batchRoutes: readonly Route[] = [
 /**
  * Checked by hand: a schema library would copy the records, and each of them must be kept as it is.
  */
-export function readOperations(body: JsonValue): Outcome<BatchOperation[]> {
+function readOperations(body: JsonValue): Outcome<BatchOperation[]> {
 	if (!isJsonObject(body)) return invalid([{ pointer: '', detail: 'must be an object' }])
 	const unknown = Object.keys(body).filter((name) => name !== 'operations')
 	if (unknown.length > 0)

@@ -8,7 +8,7 @@ import { showChange } from './representation.ts'
 import { readInteger, readQuery } from './request.ts'
 import { respondReply } from './respond.ts'
 import { type Route, tenantRoute } from './route.ts'
-import { changeList, changeQuery, lastEventHeaders } from './schemas.ts'
+import { changeList, changeQuery, eventStream, lastEventHeaders } from './schemas.ts'
 
 const example = {
 	seq: 17,
@@ -38,6 +38,11 @@ export const changeRoutes: readonly Route[] = [
 					schema: changeList,
 					example: { changes: [example] },
 					headers: pageHeaders,
+					alternative: {
+						media: 'text/event-stream',
+						schema: eventStream,
+						example: `id: 17\nevent: change\ndata: ${JSON.stringify(example)}\n\n`,
+					},
 				},
 			},
 			refusals: ['unknown_field', 'position_pruned'],

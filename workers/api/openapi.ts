@@ -1,5 +1,5 @@
 import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi'
-import { problemType } from '../../core/problem.ts'
+import { problemOf } from '../../core/problem.ts'
 import { type RefusalCode, statusByCode } from '../../core/refusal.ts'
 import { respondJson } from './respond.ts'
 import { type AnswerDefinition, publicRoute, type Route } from './route.ts'
@@ -58,6 +58,11 @@ function describeRoute({ definition, access }: Route): RouteConfig {
 	const { method, path, tag, summary, description, params, query, headers, body, answers, mutates } = definition
 	const taken = (headers ?? z.object({})).extend({ 'X-Request-Id': requestId.optional() })
 	const scoped = access.audience === 'public' ? '' : `Needs the scope \`${access.scope}\`.`
+	const common = [
+		'X-Request-Id',
+		...(access.audience === 'tenant' ? rateHeaders : []),
+		...(mutates ? ['Idempotency-Replayed'] : []),
+	]
 	return {
 		method,
 		path,
@@ -75,7 +80,9 @@ function describeRoute({ definition, access }: Route): RouteConfig {
 			}),
 		},
 		responses: {
-			...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, describeAnswer(answer)])),
+			...Object.fromEntries(
+				Object.entries(answers).map(([status, answer]) => [status, describeAnswer(answer, common)]),
+			),
 			...describeRefusals(refusalsOf({ definition, access })),
 		},
 	}
@@ -94,13 +101,19 @@ function operationId(method: string, path: string): string {
 	return method + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')
 }
 
-function describeAnswer({ description, schema, example, media, headers }: AnswerDefinition) {
-	const content = schema && { [media ?? 'application/json']: { schema, ...(example !== undefined && { example }) } }
+const rateHeaders = ['RateLimit', 'RateLimit-Policy']
+
+function describeAnswer(answer: AnswerDefinition, common: readonly string[]) {
+	const { description, schema, example, media, alternative, headers } = answer
+	const content = schema && {
+		[media ?? 'application/json']: { schema, ...(example !== undefined && { example }) },
+		...(alternative && { [alternative.media]: { schema: alternative.schema, example: alternative.example } }),
+	}
 	return {
 		description,
 		...(content && { content }),
 		headers: Object.fromEntries(
-			['X-Request-Id', ...(headers ?? [])].map((name) => [
+			[...common, ...(headers ?? [])].map((name) => [
 				name,
 				{ description: headerDescriptions[name] ?? name, schema: { type: 'string' as const } },
 			]),
@@ -110,6 +123,9 @@ function describeAnswer({ description, schema, example, media, headers }: Answer
 
 const headerDescriptions: Record<string, string> = {
 	'X-Request-Id': 'Names this request in the logs',
+	RateLimit: 'What is left of the rate limit, and when it is full again',
+	'RateLimit-Policy': 'The rate limit of the tenant',
+	'Idempotency-Replayed': 'true when this is the first answer again',
 	Location: 'Where the new resource is',
 	ETag: 'The entity tag of this version',
 	Link: 'The next page, as rel="next"; absent on the last',
@@ -133,14 +149,7 @@ function describeRefusals(codes: readonly RefusalCode[]) {
 	return Object.fromEntries(
 		[...byStatus].map(([status, same]) => {
 			const code = same[0] ?? 'internal'
-			const example = {
-				type: problemType(code),
-				title: 'A sentence for people',
-				status,
-				detail: 'What was wrong here',
-				code,
-				request_id: '01k9zq4m3c8t5w2x7v6y0r1n4p',
-			}
+			const example = problemOf({ code, detail: 'What was wrong with this request.' }, '01k9zq4m3c8t5w2x7v6y0r1n4p')
 			const content = { 'application/problem+json': { schema: problem, example } }
 			return [status, { description: `Refused: ${same.map((one) => `\`${one}\``).join(', ')}`, content }]
 		}),

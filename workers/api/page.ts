@@ -152,7 +152,7 @@ function cursorKeys(call: Call): CursorKeys {
 function prefersCount(call: Call): boolean {
 	return (call.c.req.header('Prefer') ?? '')
 		.split(',')
-		.some((preference) => /^\s*count\s*=\s*"?exact"?\s*$/.test(preference))
+		.some((preference) => /^count\s*=\s*"?exact"?$/.test(preference.trim()))
 }
 
 /** What `Prefer: count=exact` brought. Only the first page knows at which record it starts. */

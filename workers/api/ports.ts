@@ -21,7 +21,7 @@ export interface ApiPorts {
 	assets?: { fetch(request: Request): Promise<Response> }
 }
 
-export interface ApiConfig {
+interface ApiConfig {
 	operators: readonly OperatorToken[]
 	/** The first signs new API keys and cursors, all of them verify. */
 	signingSecrets: readonly [string, ...string[]]
@@ -45,7 +45,7 @@ export interface OperatorToken {
 export type ClaimKind = 'slug' | 'request'
 
 /** One structured line. Fields hold ids and counts, never text that a client chose. */
-export type Log = (
+type Log = (
 	level: 'info' | 'warn' | 'error',
 	event: string,
 	fields: Record<string, string | number | boolean | null>,

@@ -1,6 +1,6 @@
 import type { Idempotency, NewKey } from '../../core/contract.ts'
 import type { Claim, ControlStore } from '../../core/control.ts'
-import { mintTenantId, parseTenantId, type Region, regionOf, type TenantId } from '../../core/ids.ts'
+import { mintTenantId, type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import { mintKey } from '../../core/keys.ts'
 import { idempotencyRunningMs } from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
@@ -16,7 +16,7 @@ export interface NewTenant {
 }
 
 /** What one creation mints. A retry uses the same values, so every step can be repeated and the answer stays the same. */
-export interface Minted {
+interface Minted {
 	tenant: TenantId
 	createdAt: number
 	key: NewKey
@@ -50,6 +50,7 @@ export async function provisionTenant(
 	if (!begun.ok) return begun
 	if (!('draft' in begun.value)) return unanswered(begun.value.state)
 	const minted = unseal(idempotency.seal, begun.value.draft)
+	if (!minted) return unanswered('mismatch')
 	if (begun.value.state === 'finished') return replay(call, minted)
 	const created = await createTenant(call, wanted, minted)
 	// A taken slug is an answer, too: only what has no answer yet stays open for a retry.
@@ -173,13 +174,10 @@ function mint(call: OperatorCall, region: Region): Minted {
 	return { tenant, createdAt, key: mintKey(tenant, config.signingSecrets[0], createdAt, random) }
 }
 
-/** The draft was sealed by `provisionTenant` under the same bearer and key, or the claim would not have been found. */
-function unseal(key: string, draft: string): Minted {
+/** Null when the operator's token was replaced since the first request: what rests under the old one stays closed. */
+function unseal(key: string, draft: string): Minted | null {
 	const text = open(key, draft)
-	const minted: Minted | null = text === null ? null : JSON.parse(text)
-	if (!minted || !parseTenantId(minted.tenant))
-		throw new Error('a sealed draft does not open for the request that made it')
-	return minted
+	return text === null ? null : JSON.parse(text)
 }
 
 /** A step that completes itself later when it is lost. */

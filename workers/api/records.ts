@@ -15,7 +15,7 @@ import {
 } from './request.ts'
 import { respondReply } from './respond.ts'
 import { type Route, tenantRoute } from './route.ts'
-import { collectionParams, record, recordParams } from './schemas.ts'
+import { collectionParams, putConditions, readConditions, record, recordParams, writeConditions } from './schemas.ts'
 
 const tag = 'Records'
 const collectionPath = '/v1/collections/{collection}/records'
@@ -79,6 +79,7 @@ export const recordRoutes: readonly Route[] = [
 			tag,
 			summary: 'Read a record',
 			params: recordParams,
+			headers: readConditions,
 			answers: {
 				200: { description: 'The record', ...written, headers: ['ETag'] },
 				304: { description: 'The record still has an entity tag of If-None-Match', headers: ['ETag'] },
@@ -106,6 +107,7 @@ export const recordRoutes: readonly Route[] = [
 			tag,
 			summary: 'Create or replace a record under a chosen id',
 			params: recordParams,
+			headers: putConditions,
 			body: dataBody,
 			answers: {
 				200: { description: 'Replaced', ...written, headers: ['ETag', 'Freehold-Position'] },
@@ -148,6 +150,7 @@ export const recordRoutes: readonly Route[] = [
 			summary: 'Change parts of a record',
 			description: 'A JSON merge patch (RFC 7396): members replace those of the record, and null removes one.',
 			params: recordParams,
+			headers: writeConditions,
 			body: { media: 'application/merge-patch+json', schema: record.shape.data, example: { age: 37 } },
 			answers: { 200: { description: 'Changed', ...written, headers: ['ETag', 'Freehold-Position'] } },
 			refusals: [...writeRefusals, 'precondition_failed', 'unsupported_media_type'],
@@ -182,6 +185,7 @@ export const recordRoutes: readonly Route[] = [
 			tag,
 			summary: 'Delete a record',
 			params: recordParams,
+			headers: writeConditions,
 			answers: { 204: { description: 'Deleted', headers: ['Freehold-Position'] } },
 			refusals: ['not_found', 'precondition_failed'],
 			mutates: true,

@@ -51,7 +51,7 @@ function tooLarge(): Outcome<never> {
 /** Checks the media type. `charset` may only be UTF-8, because JSON is nothing else (RFC 8259). */
 export function expectMedia(call: Call, media: string): Outcome<true> {
 	const [type = '', ...parameters] = (call.c.req.header('Content-Type') ?? '').toLowerCase().split(';')
-	const fits = type.trim() === media && parameters.every((parameter) => /^\s*(charset="?utf-8"?)?\s*$/.test(parameter))
+	const fits = type.trim() === media && parameters.every((parameter) => /^(charset="?utf-8"?)?$/.test(parameter.trim()))
 	return fits ? accept(true) : refuse('unsupported_media_type', `the body must be sent as Content-Type: ${media}`)
 }
 
@@ -70,7 +70,7 @@ export async function readObject(
 	return isJsonObject(value) ? accept({ value, text }) : notAnObject('')
 }
 
-export function notAnObject(pointer: string): Outcome<never> {
+function notAnObject(pointer: string): Outcome<never> {
 	return refuse('validation_failed', 'the input violates its schema', {
 		errors: [{ pointer, detail: 'must be an object' }],
 	})
@@ -96,12 +96,18 @@ function faultsOf(issue: z.core.$ZodIssue): Fault[] {
 	return [{ pointer, detail: issue.message }]
 }
 
+/** Names of unknown parameters come back in errors; a longer one is cut. */
+const parameterCharsMax = 100
+
 /** Query parameters by name: only the named ones, each once. */
 export function readQuery<N extends string>(call: Call, names: readonly N[]): Outcome<Partial<Record<N, string>>> {
 	const values: Partial<Record<N, string>> = {}
 	for (const [name, value] of searchParams(call)) {
 		const known = names.find((candidate) => candidate === name)
-		if (known === undefined) return refuse('unknown_field', `the query takes ${names.join(', ')} only`)
+		if (known === undefined) {
+			const errors = [{ pointer: name.slice(0, parameterCharsMax), detail: 'is not a parameter of this call' }]
+			return refuse('unknown_field', `the query takes ${names.join(', ')} only`, { errors })
+		}
 		if (values[known] !== undefined) return badParameter(known, 'must not be repeated')
 		values[known] = value
 	}

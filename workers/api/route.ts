@@ -33,6 +33,8 @@ export interface AnswerDefinition {
 	schema?: z.ZodType
 	example?: unknown
 	media?: string
+	/** Another media type that the client may ask for. */
+	alternative?: { media: string; schema: z.ZodType; example: unknown }
 	/** Names of headers that `openapi.ts` describes. */
 	headers?: readonly string[]
 }

@@ -16,7 +16,7 @@ const version = z.int().min(1)
 /** Any JSON object; `z.record` would copy it. */
 const jsonObject = z.looseObject({})
 
-export const slugText = z
+const slugText = z
 	.string()
 	.max(slugCharsMax)
 	.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be lower-case letters, digits and inner hyphens')
@@ -85,7 +85,7 @@ export const batchAnswer = z
 	.object({ results: z.array(z.object({ id: z.string(), version, etag: z.string() })) })
 	.openapi('BatchAnswer')
 
-export const change = z
+const change = z
 	.object({
 		seq: z.int().min(1),
 		op: z.enum(changeOps),
@@ -96,6 +96,7 @@ export const change = z
 		at: time,
 	})
 	.openapi('Change')
+export const eventStream = z.string()
 export const changeList = z.object({ changes: z.array(change) }).openapi('ChangeList')
 
 export const changeQuery = z.object({
@@ -132,7 +133,7 @@ const limits = z.object({ requests_per_second: z.int().min(1).max(1_000_000), st
 export const tenantPatch = z
 	.strictObject({ name: nameText.optional(), status: status.optional(), limits: limits.partial().strict().optional() })
 	.openapi('TenantPatch')
-export const tenantSummary = z
+const tenantSummary = z
 	.object({ id: tenantIdText, slug: z.string(), name: z.string(), region: z.string(), status, created_at: time })
 	.openapi('TenantSummary')
 export const tenant = tenantSummary
@@ -181,6 +182,11 @@ export const recordQuery = pageQuery.extend({
 	select: z.string().optional().openapi({ example: 'name,age' }),
 	filters,
 })
+const entityTags = z.string().optional().openapi({ description: '`*` or a list of entity tags', example: '"3-17"' })
+export const readConditions = z.object({ 'If-None-Match': entityTags })
+export const writeConditions = z.object({ 'If-Match': entityTags })
+export const putConditions = writeConditions.extend(readConditions.shape)
+
 export const cursorQuery = z.object({ cursor: z.string().optional() })
 export const preferHeaders = z.object({ Prefer: z.string().optional().openapi({ example: 'count=exact' }) })
 
