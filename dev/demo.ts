@@ -105,33 +105,40 @@ async function tell(report: Report, stack: Stack): Promise<void> {
 
 async function loadAndFollow(report: Report, operator: Client, tenants: Tenant[]): Promise<void> {
 	const total = recordsOf(tenants.map(({ dataset }) => dataset))
-	const progress = new Progress(total, 'record')
 	const watch = new LagWatch(operator)
+	const { batches, writtenMs, exactMs } = await timeLoad(operator, tenants, total).finally(() => watch.stop())
+	const rate = (ms: number) => Math.round((total / ms) * 1_000)
+	const repeats = tenants.reduce((sum, { client }) => sum + client.repeats, 0)
+	report.table(
+		['', 'records', 'time', 'records/s'],
+		[
+			['written to the shards', total, seconds(writtenMs), rate(writtenMs)],
+			['written and in the view', total, seconds(exactMs), rate(exactMs)],
+		],
+	)
+	report.line(
+		`${plural(batches, 'batch')} of ${plural(tenants.length, 'tenant')}, ${tenantsAtOnce} at a time; ${plural(repeats, 'call')} had to be sent again`,
+	)
+	report.line(
+		`the view was exact ${seconds(exactMs - writtenMs)} after the last write; while loading, ${seconds(watch.worstMs)} behind at worst`,
+	)
+}
+
+async function timeLoad(
+	operator: Client,
+	tenants: Tenant[],
+	total: number,
+): Promise<{ batches: number; writtenMs: number; exactMs: number }> {
+	const progress = new Progress(total, 'record')
 	let batches = 0
 	const startedAt = performance.now()
 	await load(tenants, (records) => {
 		batches++
 		progress.add(records)
 	})
-	const loadedAt = performance.now()
+	const writtenMs = performance.now() - startedAt
 	await awaitView(operator, tenants)
-	const exactAt = performance.now()
-	await watch.stop()
-	const rate = (ms: number) => Math.round((total / ms) * 1_000)
-	const waits = tenants.reduce((sum, { client }) => sum + client.waits, 0)
-	report.table(
-		['', 'records', 'time', 'records/s'],
-		[
-			['written to the shards', total, seconds(loadedAt - startedAt), rate(loadedAt - startedAt)],
-			['written and in the view', total, seconds(exactAt - startedAt), rate(exactAt - startedAt)],
-		],
-	)
-	report.line(
-		`${plural(batches, 'batch')} of ${plural(tenants.length, 'tenant')}, ${tenantsAtOnce} at a time; the server asked ${plural(waits, 'time')} to come back later`,
-	)
-	report.line(
-		`the view was exact ${seconds(exactAt - loadedAt)} after the last write; while loading, ${seconds(watch.worstMs)} behind at worst`,
-	)
+	return { batches, writtenMs, exactMs: performance.now() - startedAt }
 }
 
 function showTenants(report: Report, tenants: Tenant[]): void {

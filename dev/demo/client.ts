@@ -19,8 +19,8 @@ const problem = z.object({ code: z.string(), detail: z.string(), constraint: z.s
 
 /** What a well-behaved client of the REST API does: bearer, JSON, and patience with what passes. */
 export class Client {
-	/** How often the server has asked to come back later. */
-	waits = 0
+	/** How often a call had to be sent again. */
+	repeats = 0
 	readonly #origin: string
 	readonly #bearer: string
 
@@ -50,7 +50,7 @@ export class Client {
 			if (answer instanceof Error ? !isSafe : !isPassing(answer, isSafe)) return settled(answer)
 			const waitMs = waitMsOf(answer, attempt)
 			if (Date.now() + waitMs > deadline) return settled(answer)
-			this.waits++
+			this.repeats++
 			await pause(waitMs)
 		}
 	}

@@ -20,7 +20,7 @@ export interface Dataset {
 	collections: { name: string; schema: Schema; records: SourceRecord[] }[]
 }
 
-export interface Schema {
+interface Schema {
 	type: 'object'
 	properties: Record<string, Record<string, unknown>>
 	required: string[]

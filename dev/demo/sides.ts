@@ -27,7 +27,7 @@ export async function compareCounts(
 			rows.push([dataset.slug, dataset.region, collection, records.size, inShard, viewed])
 		}
 	}
-	report.table(['tenant', 'region', 'collection', 'sent', 'shard', 'view'], rows)
+	report.table(['tenant', 'region', 'collection', 'source', 'shard', 'view'], rows)
 	const sent = rows.map((row) => row[3])
 	report.check('the shards hold what was sent and not deleted', column(rows, 4), sent)
 	report.check(

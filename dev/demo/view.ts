@@ -29,7 +29,7 @@ const collectionPage = z.object({
 })
 export type ViewCollection = z.infer<typeof collectionPage>['collections'][number]
 
-export function readFreshness(operator: Client): Promise<Freshness> {
+function readFreshness(operator: Client): Promise<Freshness> {
 	return operator.ask('GET', '/v1/view/freshness', freshness)
 }
 
@@ -93,16 +93,19 @@ async function readPages<T>(operator: Client, first: string, shape: z.ZodType<T>
 /** Asks how far the view is behind, four times a second, until it is stopped. */
 export class LagWatch {
 	worstMs = 0
-	#stopped = new AbortController()
-	#running: Promise<void>
+	readonly #stopped = new AbortController()
+	readonly #ended: Promise<unknown>
 
 	constructor(operator: Client) {
-		this.#running = this.#run(operator)
+		// Settles with the error instead of rejecting, because nobody awaits it before the end.
+		this.#ended = this.#run(operator).catch((error: unknown) => error)
 	}
 
+	/** @throws what made the watch end before */
 	async stop(): Promise<void> {
 		this.#stopped.abort()
-		await this.#running
+		const error = await this.#ended
+		if (error !== undefined) throw error
 	}
 
 	async #run(operator: Client): Promise<void> {

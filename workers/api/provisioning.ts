@@ -60,7 +60,10 @@ export async function provisionTenant(
 }
 
 function unanswered(state: 'running' | 'mismatch'): Outcome<never> {
-	if (state === 'mismatch') return refuse('idempotency_mismatch', 'this Idempotency-Key was used for another request')
+	if (state === 'mismatch')
+		return refuse('idempotency_mismatch', 'this Idempotency-Key was used for another request', {
+			errors: [{ pointer: 'Idempotency-Key', detail: 'a key belongs to one request; use a new one' }],
+		})
 	const retryAfter = idempotencyRunningMs / 1_000
 	return refuse('idempotency_in_progress', 'the first request has not ended yet', { retryAfter })
 }
