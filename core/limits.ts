@@ -111,13 +111,19 @@ export const announceIntervalMs = 1_000
 export const announceAgainMs = 5_000
 export const announceAgainMsMax = 300_000
 
+/** Pages that share one statement may be this large together; a larger page goes alone, so that it holds up only itself. */
+export const coalescedBytesMax = 500 * kilobyte
+/** Watermarks read by one statement. */
+export const coalescedShardsMax = 500
 /** Journal entries in one page of the ETL. */
 export const pageEntriesMax = 5_000
 /** Pages and time that one shard may take of one delivery before others get their turn (V4). */
 export const pagesPerDeliveryMax = 20
 export const deliveryMsMax = 5_000
-/** Shards of one delivery that are brought up to date side by side; each holds a page of up to 4 MB in 128 MB of memory. */
-export const shardsAtOnceMax = 8
+/** Shards of one delivery that are brought up to date side by side; each holds one page, and all must fit into 128 MB. */
+export const shardsAtOnceMax = 32
+/** One page of the ETL; never less than one record. */
+export const pageBytesMax = 1 * megabyte
 /** A shard that has not answered a pull by then is asked again later, so that a frozen one does not hold up its batch. */
 export const pullMsMax = 10_000
 /** A wake-up that failed n times waits 2^n seconds, at most this long. */

@@ -26,30 +26,56 @@ export interface PoisonEntry {
 	reason: string
 }
 
-/**
- * Reads the shard's watermark, notes the head that the wake-up names, and starts the watermark on first contact. A wake-up
- * of another epoch changes nothing.
- */
-export async function readWatermark(database: Database, wakeUp: WakeUp): Promise<Watermark> {
-	const { tenant, shard } = wakeUp
-	const [row] = await database.query({ text: noteHead, params: [tenant, shard, wakeUp.epoch, wakeUp.head] })
-	if (row === undefined) throw new Error('an upsert without a condition returned no row')
-	return {
-		tenant,
-		shard,
-		epoch: numberIn(row, 'epoch'),
-		revision: numberIn(row, 'revision'),
-		appliedSeq: numberIn(row, 'applied_seq'),
-	}
+/** A page and the watermark that it follows. */
+export interface Move {
+	watermark: Watermark
+	page: Page
 }
 
-/** Answers false when the watermark has moved since it was read: then nothing has changed. */
-export async function applyPage(database: Database, watermark: Watermark, page: Page): Promise<boolean> {
-	return moved(
-		await database.query(
-			page.schema === null ? recordsStatement(watermark, page) : schemaStatement(watermark, page, page.schema),
-		),
-	)
+/**
+ * Reads the watermarks of shards, notes the heads that the wake-ups name, and starts a watermark on first contact, in one
+ * statement. A wake-up of another epoch changes nothing. Every shard may be named once.
+ */
+export async function readWatermarks(database: Database, wakeUps: readonly WakeUp[]): Promise<Watermark[]> {
+	const rows = await database.query({ text: noteHeads, params: [JSON.stringify(wakeUps)] })
+	const found = new Map(rows.map((row) => [`${row.tenant_id}/${row.shard}`, row]))
+	return wakeUps.map(({ tenant, shard }) => {
+		const row = found.get(`${tenant}/${shard}`)
+		if (row === undefined) throw new Error('an upsert without a condition returned no row')
+		return {
+			tenant,
+			shard,
+			epoch: numberIn(row, 'epoch'),
+			revision: numberIn(row, 'revision'),
+			appliedSeq: numberIn(row, 'applied_seq'),
+		}
+	})
+}
+
+/**
+ * Applies the pages of several shards in one statement. Each has a fence of its own: the answer is false for one whose
+ * watermark has moved since it was read, and nothing of that page has changed. Every shard may be named once.
+ */
+export async function applyPages(database: Database, moves: readonly Move[]): Promise<boolean[]> {
+	const fences = moves.map(({ watermark, page }, n) => ({
+		n,
+		...watermark,
+		...page.tenant,
+		to: page.to,
+		head: page.head,
+		at: page.toAt,
+	}))
+	const upserts = moves.map(({ page }, n) => `{"n":${n},"rows":${page.upserts}}`)
+	const deletes = moves.map(({ page }, n) => `{"n":${n},"rows":${page.deletes}}`)
+	const params = [JSON.stringify(fences), `[${upserts.join()}]`, `[${deletes.join()}]`]
+	const rows = await database.query({ text: applyRecords, params })
+	const moved = new Set(rows.map((row) => numberIn(row, 'n')))
+	return moves.map((_, n) => moved.has(n))
+}
+
+/** Applies a page that is about a collection's schema, which may touch all of its rows. */
+export async function applySchema(database: Database, { watermark, page }: Move, schema: SchemaPage): Promise<boolean> {
+	return moved(await database.query(schemaStatement(watermark, page, schema)))
 }
 
 /**
@@ -66,13 +92,6 @@ export async function setAside(
 ): Promise<boolean> {
 	const params = [...moveParams(watermark, page), entry.collection, entry.recordId, entry.op, entry.reason]
 	return moved(await database.query({ text: setEntryAside, params }))
-}
-
-function recordsStatement(watermark: Watermark, page: Page): Statement {
-	return {
-		text: applyRecords,
-		params: [...moveParams(watermark, page), ...tenantParams(page), page.upserts, page.deletes],
-	}
 }
 
 function schemaStatement(watermark: Watermark, page: Page, schema: SchemaPage): Statement {
@@ -100,15 +119,21 @@ function moved(rows: Row[]): boolean {
 	return rows[0]?.moved === '1'
 }
 
-// Times of the watermark are this database's own, so that all consumers and readers of a region share one clock.
-const noteHead = `
+// Times of the watermark are this database's own, so that all consumers and readers of a region share one clock. Rows are
+// locked in one order everywhere, so that two consumers with the same shards wait for each other instead of deadlocking.
+const noteHeads = `
 INSERT INTO shard AS s (tenant_id, shard, epoch, revision, applied_seq, read_seq, head_seq, behind_since)
-VALUES ($1, $2::int, $3::bigint, 0, 0, 0, $4::bigint, CASE WHEN $4::bigint > 0 THEN now() END)
+SELECT w.tenant, w.shard, w.epoch, 0, 0, 0, w.head, CASE WHEN w.head > 0 THEN now() END
+FROM jsonb_to_recordset($1::jsonb) AS w (tenant text, shard int, epoch bigint, head bigint) ORDER BY w.tenant, w.shard
 ON CONFLICT (tenant_id, shard) DO UPDATE SET
 	head_seq = CASE WHEN s.epoch = excluded.epoch THEN greatest(s.head_seq, excluded.head_seq) ELSE s.head_seq END,
 	behind_since = CASE WHEN s.epoch = excluded.epoch AND excluded.head_seq > s.applied_seq
 		THEN coalesce(s.behind_since, now()) ELSE s.behind_since END
-RETURNING s.epoch, s.revision, s.applied_seq`
+RETURNING s.tenant_id, s.shard, s.epoch, s.revision, s.applied_seq`
+
+/** What is known of the time since when a change has waited: what was applied last is older than whatever still waits. */
+const waiting = (applied: string, head: string, at: string) =>
+	`CASE WHEN ${applied} < greatest(head_seq, ${head}) THEN greatest(coalesce(behind_since, now()), to_timestamp(${at} / 1000.0)) END`
 
 /** $1 to $7. Whatever follows in a statement reads from `moved`, so without the move nothing happens. */
 const move = `
@@ -116,7 +141,7 @@ WITH moved AS (
 	UPDATE shard SET
 		revision = revision + 1, applied_seq = $5::bigint, read_seq = $6::bigint, head_seq = greatest(head_seq, $6::bigint),
 		applied_at = now(), change_at = to_timestamp($7::bigint / 1000.0),
-		behind_since = CASE WHEN $5::bigint < greatest(head_seq, $6::bigint) THEN coalesce(behind_since, now()) END
+		behind_since = ${waiting('$5::bigint', '$6::bigint', '$7::bigint')}
 	WHERE tenant_id = $1 AND shard = $2::int AND epoch = $3::bigint AND revision = $4::bigint
 	RETURNING 1
 )`
@@ -129,23 +154,48 @@ const describeTenant = `described AS (
 	WHERE (t.slug, t.name, t.status) IS DISTINCT FROM (excluded.slug, excluded.name, excluded.status)
 )`
 
-const applyRecords = `${move}, ${describeTenant}, present AS MATERIALIZED (
-	SELECT p.c, p.i, p.v, p.t, p.u, p.d
-	FROM moved, jsonb_to_recordset($12::jsonb) AS p (c text, i text, v int, t bigint, u bigint, d jsonb)
+/** $1 the fences, $2 and $3 the rows to put and to delete, by fence. */
+const applyRecords = `
+WITH fence AS MATERIALIZED (
+	SELECT * FROM jsonb_to_recordset($1::jsonb) AS f (n int, tenant text, shard int, epoch bigint, revision bigint,
+		"to" bigint, head bigint, at bigint, slug text, name text, status text, "createdAt" bigint)
+), locked AS MATERIALIZED (
+	SELECT f.n FROM shard s JOIN fence f
+		ON s.tenant_id = f.tenant AND s.shard = f.shard AND s.epoch = f.epoch AND s.revision = f.revision
+	ORDER BY s.tenant_id, s.shard FOR UPDATE OF s
+), moved AS (
+	UPDATE shard s SET
+		revision = s.revision + 1, applied_seq = f."to", read_seq = f.head, head_seq = greatest(head_seq, f.head),
+		applied_at = now(), change_at = to_timestamp(f.at / 1000.0), behind_since = ${waiting('f."to"', 'f.head', 'f.at')}
+	FROM locked l JOIN fence f USING (n)
+	WHERE s.tenant_id = f.tenant AND s.shard = f.shard
+	RETURNING f.n, f.tenant, f.shard
+), described AS (
+	INSERT INTO tenant AS t (tenant_id, slug, name, status, created_at, updated_at)
+	SELECT DISTINCT ON (f.tenant) f.tenant, f.slug, f.name, f.status, to_timestamp(f."createdAt" / 1000.0), now()
+	FROM moved JOIN fence f USING (n) ORDER BY f.tenant
+	ON CONFLICT (tenant_id) DO UPDATE SET slug = excluded.slug, name = excluded.name, status = excluded.status, updated_at = now()
+	WHERE (t.slug, t.name, t.status) IS DISTINCT FROM (excluded.slug, excluded.name, excluded.status)
+), present AS MATERIALIZED (
+	SELECT m.tenant, m.shard, p.c, p.i, p.v, p.t, p.u, p.d
+	FROM moved m JOIN jsonb_to_recordset($2::jsonb) AS g (n int, rows jsonb) USING (n),
+		jsonb_to_recordset(g.rows) AS p (c text, i text, v int, t bigint, u bigint, d jsonb)
 ), absent AS MATERIALIZED (
-	SELECT p.c, p.i FROM moved, jsonb_to_recordset($13::jsonb) AS p (c text, i text)
+	SELECT m.tenant, m.shard, p.c, p.i
+	FROM moved m JOIN jsonb_to_recordset($3::jsonb) AS g (n int, rows jsonb) USING (n),
+		jsonb_to_recordset(g.rows) AS p (c text, i text)
 ), upserted AS (
 	INSERT INTO record (tenant_id, collection, id, version, data, created_at, updated_at)
-	SELECT $1, c, i, v, d, to_timestamp(t / 1000.0), to_timestamp(u / 1000.0) FROM present
+	SELECT tenant, c, i, v, d, to_timestamp(t / 1000.0), to_timestamp(u / 1000.0) FROM present
 	ON CONFLICT (tenant_id, collection, id) DO UPDATE SET
 		version = excluded.version, data = excluded.data, created_at = excluded.created_at, updated_at = excluded.updated_at
 ), deleted AS (
-	DELETE FROM record r USING absent a WHERE r.tenant_id = $1 AND r.collection = a.c AND r.id = a.i
+	DELETE FROM record r USING absent a WHERE r.tenant_id = a.tenant AND r.collection = a.c AND r.id = a.i
 ), recovered AS (
-	DELETE FROM dead_letter d USING (SELECT c, i FROM present UNION ALL SELECT c, i FROM absent) p
-	WHERE d.tenant_id = $1 AND d.shard = $2::int AND d.collection = p.c AND d.record_id = p.i
+	DELETE FROM dead_letter d USING (SELECT tenant, shard, c, i FROM present UNION ALL SELECT tenant, shard, c, i FROM absent) p
+	WHERE d.tenant_id = p.tenant AND d.shard = p.shard AND d.collection = p.c AND d.record_id = p.i
 )
-SELECT count(*) AS moved FROM moved`
+SELECT n FROM moved`
 
 /** $12 to $15: the collection, its fields, its creation, and the properties that no row may hold any longer. */
 const putCollection = `${move}, ${describeTenant}, defined AS (

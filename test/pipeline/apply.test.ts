@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { pageEntriesMax, pagesPerDeliveryMax } from '../../core/limits.ts'
-import { applyPage, readWatermark } from '../../db/neon/apply.ts'
+import { applyPages } from '../../db/neon/apply.ts'
 import { type Database, DatabaseFailure } from '../../db/neon/client.ts'
+import { ViewWriter } from '../../db/neon/writer.ts'
 import { consume } from '../../workers/queue-consumer/consumer.ts'
 import { message, sampleOf, type TestPorts, testPorts, violations } from '../consumer-ports.ts'
 import { ScriptedShard } from '../scripted-shard.ts'
@@ -10,13 +11,16 @@ import { startViewStack, type ViewStack } from './view-stack.ts'
 
 const tenantA = 'global_01k9aaaaaaaaaaaaaaaaaaaaaa'
 const tenantB = 'global_01k9bbbbbbbbbbbbbbbbbbbbbb'
+const tenantC = 'global_01k9cccccccccccccccccccccc'
 
 let stack: ViewStack
 let view: Database
+let writer: ViewWriter
 
 beforeAll(async () => {
 	stack = await startViewStack(['global'])
 	view = stack.writer('global')
+	writer = new ViewWriter(view)
 }, 60_000)
 afterAll(() => stack?.stop())
 beforeEach(async () => {
@@ -96,6 +100,32 @@ test('[V1] duplicates, losses and reordering of wake-ups change nothing in the e
 	await fc.assert(fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 12 }), scenario), { numRuns: 40 })
 })
 
+test('[V2] of the pages in one statement only the one whose watermark has moved is left out, with all of its rows', async () => {
+	const shards = [tenantA, tenantB, tenantC].map((tenant) => new ScriptedShard(tenant))
+	for (const shard of shards) shard.put('c', 'a', { n: 1 })
+	const moves = await Promise.all(
+		shards.map(async (shard) => {
+			const watermark = await writer.readWatermark(shard.wakeUp())
+			const reply = await shard.pull({
+				tenant: watermark.tenant,
+				shard: 0,
+				epoch: 1,
+				after: 0,
+				entriesMax: 10,
+				bytesMax: 1e6,
+			})
+			if (reply.kind !== 'page') throw new Error(reply.reason)
+			return { watermark, page: reply.page }
+		}),
+	)
+	const [, second] = moves
+	if (!second) throw new Error('there are three')
+	expect(await applyPages(view, [second])).toEqual([true])
+	const stale = { ...second, page: { ...second.page, upserts: '[{"c":"c","i":"b","v":1,"t":0,"u":0,"d":{}}]' } }
+	expect(await applyPages(view, [...moves.slice(0, 1), stale, ...moves.slice(2)])).toEqual([true, false, true])
+	for (const shard of shards) await expectEqual(shard)
+})
+
 test('[V2] racing consumers leave every sample exact or bounded, and the end equal to the shard', {
 	timeout: 120_000,
 }, async () => {
@@ -161,7 +191,7 @@ test('[V2] racing consumers leave every sample exact or bounded, and the end equ
 test('[V2] a page read before another consumer moved the watermark changes nothing', async () => {
 	const shard = new ScriptedShard(tenantA)
 	shard.put('c', 'a', { n: 1 })
-	const slow = await readWatermark(view, shard.wakeUp())
+	const slow = await writer.readWatermark(shard.wakeUp())
 	const stale = await shard.pull({
 		tenant: shard.tenant,
 		shard: 0,
@@ -174,7 +204,7 @@ test('[V2] a page read before another consumer moved the watermark changes nothi
 	shard.delete('c', 'a')
 	await consume([message(shard.wakeUp())], testPorts([shard], view))
 	if (stale.kind !== 'page') throw new Error('no page')
-	expect(await applyPage(view, slow, stale.page)).toBe(false)
+	expect(await writer.apply(slow, stale.page)).toBe(false)
 	await expectEqual(shard)
 })
 
@@ -183,13 +213,13 @@ test('[V2] a page that was read before a newer page of the same range was applie
 	shard.put('c', 'a', { n: 1 })
 	shard.put('c', 'b', { n: 1 })
 	const request = { tenant: shard.tenant, shard: 0, epoch: 1, after: 0, entriesMax: 1, bytesMax: 1_000 }
-	const watermark = await readWatermark(view, shard.wakeUp())
+	const watermark = await writer.readWatermark(shard.wakeUp())
 	const older = await shard.pull(request)
 	shard.delete('c', 'a')
 	const newer = await shard.pull(request)
 	if (older.kind !== 'page' || newer.kind !== 'page') throw new Error('no page')
-	expect(await applyPage(view, watermark, newer.page)).toBe(true)
-	expect(await applyPage(view, watermark, older.page)).toBe(false)
+	expect(await writer.apply(watermark, newer.page)).toBe(true)
+	expect(await writer.apply(watermark, older.page)).toBe(false)
 	expect(violations(shard, await sampleOf(view, tenantA))).toEqual([])
 })
 
@@ -214,7 +244,7 @@ test('[V3] neither an older nor a newer epoch than the view has reaches the rows
 test('[V3] a shard of another epoch than the watermark is not applied, whatever its page says', async () => {
 	const shard = new ScriptedShard(tenantA, 1)
 	shard.put('c', 'a', { n: 1 })
-	const watermark = await readWatermark(view, shard.wakeUp())
+	const watermark = await writer.readWatermark(shard.wakeUp())
 	const reply = await shard.pull({
 		tenant: shard.tenant,
 		shard: 0,
@@ -224,7 +254,7 @@ test('[V3] a shard of another epoch than the watermark is not applied, whatever 
 		bytesMax: 1_000,
 	})
 	if (reply.kind !== 'page') throw new Error('no page')
-	expect(await applyPage(view, { ...watermark, epoch: 2 }, reply.page)).toBe(false)
+	expect(await writer.apply({ ...watermark, epoch: 2 }, reply.page)).toBe(false)
 	const lying = message(shard.wakeUp())
 	const ports = testPorts([], view, {
 		shardOf: () => ({ pull: async () => ({ kind: 'page', page: { ...reply.page, epoch: 2 } }) }),
@@ -330,7 +360,7 @@ test('[V4] a shard with more pages than its turn allows announces itself again',
 test('[V2] a timeout after the statement ran is harmless: the retry finds it done', async () => {
 	const shard = new ScriptedShard(tenantA)
 	shard.put('c', 'a', { n: 1 })
-	await readWatermark(view, shard.wakeUp())
+	await writer.readWatermark(shard.wakeUp())
 	// The answer to the first page's statement is lost, which is the second request of the delivery.
 	const asked: string[] = []
 	const cutting: Database = {

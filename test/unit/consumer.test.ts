@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Page, PullReply, PullRequest } from '../../core/contract.ts'
+import type { Page, PullReply, PullRequest, WakeUp } from '../../core/contract.ts'
 import { deliveryMsMax, pagesPerDeliveryMax, retrySecondsMax, shardsAtOnceMax } from '../../core/limits.ts'
 import { type Database, DatabaseFailure, type Row } from '../../db/neon/client.ts'
 import { consume, retrySeconds } from '../../workers/queue-consumer/consumer.ts'
@@ -9,13 +9,30 @@ import { message, testPorts } from '../consumer-ports.ts'
 const tenant = (name: string) => `global_01k9${name.padStart(22, '0')}`
 const wakeUp = (name: string, epoch = 1, head = 5) => ({ tenant: tenant(name), shard: 0, epoch, head })
 
-/** A view whose watermarks are at 0 of epoch 1 and whose fence always lets a page through. */
-function agreeable(
-	query: (params: readonly unknown[]) => Promise<Row[]> = async () => [
-		{ epoch: '1', revision: '0', applied_seq: '0', moved: '1' },
-	],
-): Database {
-	return { query: ({ params }) => query(params), read: async () => [] }
+/** What a statement of the consumer is about: the wake-ups it notes, the fences of the pages it applies, or an entry set aside. */
+type Asked = { wakeUps: WakeUp[] } | { fences: { tenant: string; to: number }[] } | { aside: readonly unknown[] }
+
+/** A view whose watermarks are at 0 of epoch 1 and whose fences always let pages through. `look` may fail. */
+function agreeable(look: (asked: Asked) => void = () => {}): Database {
+	return {
+		query: async ({ params }): Promise<Row[]> => {
+			const first = String(params[0])
+			if (params.length === 1) {
+				const wakeUps = JSON.parse(first) as WakeUp[]
+				look({ wakeUps })
+				const start = { epoch: '1', revision: '0', applied_seq: '0' }
+				return wakeUps.map(({ tenant: tenant_id, shard }) => ({ tenant_id, shard: String(shard), ...start }))
+			}
+			if (params.length === 3) {
+				const fences = JSON.parse(first) as { n: number; tenant: string; to: number }[]
+				look({ fences })
+				return fences.map(({ n }) => ({ n: String(n) }))
+			}
+			look({ aside: params.slice(4) })
+			return [{ moved: '1' }]
+		},
+		read: async () => [],
+	}
 }
 
 function page(from: number, to: number, head: number, more: Partial<Page> = {}): PullReply {
@@ -60,9 +77,8 @@ test('[V1] the wake-ups of one shard in a batch cost one turn', async () => {
 	}
 	const messages = [1, 9, 3, 3].map((head) => message(wakeUp('a', 1, head)))
 	const heads: unknown[] = []
-	const database = agreeable(async (params) => {
-		heads.push(params[3])
-		return [{ epoch: '1', revision: '0', applied_seq: '0' }]
+	const database = agreeable((asked) => {
+		if ('wakeUps' in asked) heads.push(...asked.wakeUps.map(({ head }) => head))
 	})
 	await consume(messages, testPorts([], database, { shardOf: () => ({ pull }) }))
 	expect(messages.map(({ settled }) => settled)).toEqual(['ack', 'ack', 'ack', 'ack'])
@@ -71,9 +87,9 @@ test('[V1] the wake-ups of one shard in a batch cost one turn', async () => {
 })
 
 test('[V4] only the messages of the shard that failed come again, later each time', async () => {
-	const database = agreeable(async (params) => {
-		if (params[0] === tenant('b')) throw new DatabaseFailure(null)
-		return [{ epoch: '1', revision: '0', applied_seq: '0' }]
+	const database = agreeable((asked) => {
+		if ('wakeUps' in asked && asked.wakeUps.some((one) => one.tenant === tenant('b')))
+			throw new DatabaseFailure('40P01')
 	})
 	const messages = [message(wakeUp('a')), message(wakeUp('b'), 1), message(wakeUp('b'), 4), message(wakeUp('c'))]
 	await consume(messages, testPorts([], database, { shardOf: () => ({ pull: caughtUp }) }))
@@ -141,9 +157,8 @@ test('[V3] what a shard refuses is logged and left to the shard', async () => {
 test('[V2] a page that does not follow the watermark is not applied', async () => {
 	for (const wrong of [page(1, 2, 2), page(0, 3, 2), page(0, 1, 1, { epoch: 2 })]) {
 		let statements = 0
-		const database = agreeable(async () => {
+		const database = agreeable(() => {
 			statements += 1
-			return [{ epoch: '1', revision: '0', applied_seq: '0', moved: '1' }]
 		})
 		const one = message(wakeUp('a'))
 		await consume([one], testPorts([], database, { shardOf: () => ({ pull: async () => wrong }) }))
@@ -164,13 +179,12 @@ test('[V4] the search for a poisoned entry goes on when the time of the turn is 
 		return page(after, to, 1_000, { upserts, upsertCount: to - after })
 	}
 	const asides: unknown[] = []
-	const database = agreeable(async (params) => {
-		if (params.length === 11) asides.push(params.slice(4))
-		else if (params.length > 4) {
+	const database = agreeable((asked) => {
+		if ('aside' in asked) asides.push(asked.aside)
+		if ('fences' in asked) {
 			const [after, to] = pulled.at(-1) ?? [0, 0]
 			if (after < poisonAt && to >= poisonAt) throw new DatabaseFailure('22P05')
 		}
-		return [{ epoch: '1', revision: '0', applied_seq: '0', moved: '1' }]
 	})
 	const ports = testPorts([], database, { shardOf: () => ({ pull }), now: () => clock })
 	await consume([message(wakeUp('a'))], ports)

@@ -83,6 +83,28 @@ test('a body that is no JSON is refused by every route, and nothing of it is rep
 	}
 })
 
+test('nesting from two levels to a hundred thousand is taken or refused by every route, and stops nothing', async () => {
+	const nests: [string, string][] = [
+		['[', ']'],
+		['{"a":', '}'],
+		['[{"a":', '}]'],
+		['[', ''],
+		['{"a":', ''],
+		['', ']'],
+	]
+	for (const { name, method, path, bearer } of withBody()) {
+		for (const [open, close] of nests) {
+			for (const depth of [2, 32, 63, 64, 65, 500, 5_000, 20_000, 100_000]) {
+				const inner = open.repeat(depth) + (close === '' ? '' : '1') + close.repeat(depth)
+				for (const text of [inner, `{"v":${inner}}`]) {
+					const verdict = await expectCalm(await send(method, path, bearer, text), `${name}: ${depth} ${open}`)
+					if (depth > 65) expect(verdict, `${name}: ${depth} ${open}`).toBe('invalid_json')
+				}
+			}
+		}
+	}
+})
+
 test('a body of the wrong shape is refused by every route, naming the place', async () => {
 	const scalars = ['null', 'true', '0', '""', '[]', '[{}]', `"${canary}"`, `["${canary}"]`, `[["${canary}"]]`]
 	const values = [null, true, 0, -1, 1.5, canary, [], [canary], {}, { a: canary }, [[[]]]]

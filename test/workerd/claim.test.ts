@@ -97,12 +97,7 @@ function claimStub(slug: string): DurableObjectStub {
 	return claimOf(bindings, 'slug', slug) as unknown as DurableObjectStub
 }
 
-const steps: Step[] = [
-	'after claim',
-	'after control object',
-	'after provisioning',
-	'after activation',
-]
+const steps: Step[] = ['after claim', 'after control object', 'after provisioning', 'after activation']
 
 for (const step of steps) {
 	test(`[U2] a crash ${step} frees the slug or completes the tenant, by itself`, async () => {

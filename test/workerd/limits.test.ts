@@ -304,6 +304,52 @@ for (const [name, { max, min, ask, accepted, refused }] of Object.entries(table)
 	})
 }
 
+test('a refusal names a bounded number of places', async () => {
+	const strict = await putSchema({ additionalProperties: { type: 'integer' } })
+	expect(strict.status).toBe(201)
+	const { name } = await strict.json<{ name: string }>()
+	const path = `/v1/collections/${name}`
+	const wrong = (count: number) =>
+		send(
+			'POST',
+			`${path}/records`,
+			tenant.secret,
+			object(count, () => 'text'),
+		)
+	for (const [count, named] of [
+		[limits.faultsMax - 1, limits.faultsMax - 1],
+		[limits.faultsMax, limits.faultsMax],
+		[limits.faultsMax + 1, limits.faultsMax],
+		[5_000, limits.faultsMax],
+	] as const)
+		expect((await readProblem(await wrong(count))).errors).toHaveLength(named)
+
+	const operations = many(limits.schemaOffendersMax + 5, (index) => ({
+		op: 'create',
+		collection: name,
+		data: { n: index },
+	}))
+	expect((await batch(operations)).status).toBe(200)
+	const narrower = await send('PUT', path, tenant.secret, { schema: { required: ['m'] } })
+	const problem = await readProblem(narrower)
+	expect([problem.code, problem.errors?.length]).toEqual(['schema_conflict', limits.schemaOffendersMax])
+	expect(await (await send('GET', path, tenant.secret)).json()).toMatchObject({
+		schema: { additionalProperties: { type: 'integer' } },
+	})
+})
+
+test('a request id of the client is taken over up to 64 characters', async () => {
+	for (const [size, taken] of [
+		[63, true],
+		[64, true],
+		[65, false],
+	] as const) {
+		const id = 'r'.repeat(size)
+		const response = await send('GET', '/', null, undefined, { 'X-Request-Id': id })
+		expect(response.headers.get('X-Request-Id') === id).toBe(taken)
+	}
+})
+
 test('a tenant has at most so many collections, and one that is dropped makes room', async () => {
 	const own = await newTenant()
 	const put = (index: number) => send('PUT', `/v1/collections/c${index}`, own.secret, { schema: {} })

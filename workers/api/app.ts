@@ -30,7 +30,7 @@ export function createApp(ports: ApiPorts): Hono {
 	return app
 }
 
-/** One request: run its route, make refusals problem documents, log one line. */
+/** One request: run its route, make refusals problem documents, log those. */
 async function serve(ports: ApiPorts, c: Context, route: Route): Promise<Response> {
 	const startedAt = ports.clock()
 	const call = openCall(ports, c)
@@ -55,8 +55,12 @@ function openCall(ports: ApiPorts, c: Context): Call {
 	return { c, ports, requestId, tenant: null }
 }
 
-/** Route patterns instead of paths, and no query string: both may hold what is personal. */
+/**
+ * Logs what was not answered as asked; a line for every request would cost more than the request. Route patterns instead of
+ * paths, and no query string: both may hold what is personal.
+ */
 function logAccess(call: Call, route: string | null, status: number, startedAt: number): void {
+	if (status < 400) return
 	const { method } = call.c.req.raw
 	const ms = call.ports.clock() - startedAt
 	call.ports.log('info', 'request', {

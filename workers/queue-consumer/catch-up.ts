@@ -1,8 +1,8 @@
 import type { Page, PullReply, PullRequest, WakeUp } from '../../core/contract.ts'
-import { regionOf } from '../../core/ids.ts'
-import { bodyBytesMax, deliveryMsMax, pageEntriesMax, pagesPerDeliveryMax, pullMsMax } from '../../core/limits.ts'
-import { applyPage, readWatermark, setAside, type Watermark } from '../../db/neon/apply.ts'
-import { type Database, DatabaseFailure } from '../../db/neon/client.ts'
+import { deliveryMsMax, pageBytesMax, pageEntriesMax, pagesPerDeliveryMax, pullMsMax } from '../../core/limits.ts'
+import type { Watermark } from '../../db/neon/apply.ts'
+import { DatabaseFailure } from '../../db/neon/client.ts'
+import type { ViewWriter } from '../../db/neon/writer.ts'
 import type { Ports } from './consumer.ts'
 import { isolates, poisonEntry, refusesData } from './dead-letter.ts'
 
@@ -17,16 +17,15 @@ export type End =
 	| { end: 'epoch_ahead'; viewEpoch: number }
 	| { end: 'refused'; reason: Extract<PullReply, { kind: 'refused' }>['reason'] }
 
-type Turn = Pick<Ports, 'database' | 'shardOf' | 'now' | 'sleep' | 'log'>
+type Turn = Pick<Ports, 'shardOf' | 'now' | 'sleep' | 'log'>
 
 /**
  * Pulls pages and applies them until one is empty, for at most `pagesPerDeliveryMax` pages or `deliveryMsMax`.
  * @throws DatabaseFailure, and whatever the shard throws: what was applied until then stays applied
  */
-export async function catchUp(wakeUp: WakeUp, ports: Turn): Promise<End> {
-	const database = ports.database(regionOf(wakeUp.tenant))
+export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn): Promise<End> {
 	const startedAt = ports.now()
-	let watermark = await readWatermark(database, wakeUp)
+	let watermark = await writer.readWatermark(wakeUp)
 	if (wakeUp.epoch > watermark.epoch) return { end: 'epoch_ahead', viewEpoch: watermark.epoch }
 	let head = wakeUp.head
 	/** Where a page ended that Postgres refused: the entry to blame is at or before it. */
@@ -41,7 +40,7 @@ export async function catchUp(wakeUp: WakeUp, ports: Turn): Promise<End> {
 		assertFollows(page, watermark)
 		if (page.to === page.from) return { end: 'current' }
 		head = page.head
-		switch (await applyOrSetAside(database, watermark, page, ports)) {
+		switch (await applyOrSetAside(writer, watermark, page, ports)) {
 			case 'applied':
 				watermark = movedBy(page, watermark)
 				if (refusedTo !== null && page.to >= refusedTo) refusedTo = null
@@ -51,7 +50,7 @@ export async function catchUp(wakeUp: WakeUp, ports: Turn): Promise<End> {
 				refusedTo = null
 				break
 			case 'overtaken':
-				watermark = await readWatermark(database, wakeUp)
+				watermark = await writer.readWatermark(wakeUp)
 				refusedTo = null
 				break
 			case 'refused':
@@ -64,15 +63,15 @@ export async function catchUp(wakeUp: WakeUp, ports: Turn): Promise<End> {
 
 type Applied = 'applied' | 'set_aside' | 'overtaken' | 'refused'
 
-async function applyOrSetAside(database: Database, watermark: Watermark, page: Page, { log }: Turn): Promise<Applied> {
+async function applyOrSetAside(writer: ViewWriter, watermark: Watermark, page: Page, { log }: Turn): Promise<Applied> {
 	try {
-		return (await applyPage(database, watermark, page)) ? 'applied' : 'overtaken'
+		return (await writer.apply(watermark, page)) ? 'applied' : 'overtaken'
 	} catch (error) {
 		if (!(error instanceof DatabaseFailure) || !refusesData(error)) throw error
 		const { tenant, shard } = watermark
 		log('warn', 'page_refused', { tenant, shard, from: page.from, to: page.to, sqlstate: error.sqlstate })
 		if (!isolates(page)) return 'refused'
-		if (!(await setAside(database, watermark, page, poisonEntry(page, error)))) return 'overtaken'
+		if (!(await writer.setAside(watermark, page, poisonEntry(page, error)))) return 'overtaken'
 		log('error', 'entry_set_aside', { tenant, shard, seq: page.to, sqlstate: error.sqlstate })
 		return 'set_aside'
 	}
@@ -89,7 +88,7 @@ function movedBy(page: Page, watermark: Watermark): Watermark {
 
 async function pull({ shardOf, sleep }: Turn, watermark: Watermark, entriesMax: number): Promise<PullReply> {
 	const { tenant, shard, epoch, appliedSeq } = watermark
-	const request: PullRequest = { tenant, shard, epoch, after: appliedSeq, entriesMax, bytesMax: bodyBytesMax }
+	const request: PullRequest = { tenant, shard, epoch, after: appliedSeq, entriesMax, bytesMax: pageBytesMax }
 	const answered = new AbortController()
 	const tooLate = sleep(pullMsMax, answered.signal).then((): never => {
 		throw new PullTimeout()

@@ -5,9 +5,10 @@
  */
 import { z } from 'zod'
 import type { Shard, WakeUp } from '../../core/contract.ts'
-import { parseTenantId, type Region, type TenantId } from '../../core/ids.ts'
+import { parseTenantId, type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import { retrySecondsMax, shardsAtOnceMax } from '../../core/limits.ts'
 import { type Database, DatabaseFailure } from '../../db/neon/client.ts'
+import { ViewWriter } from '../../db/neon/writer.ts'
 import { catchUp } from './catch-up.ts'
 
 /** One message of a queue, as far as it matters here. */
@@ -38,8 +39,15 @@ export interface Ports {
 /** Never throws: whatever goes wrong with one shard is retried with that shard's messages. */
 export async function consume(messages: readonly Message[], ports: Ports): Promise<void> {
 	const waiting = [...groupByShard(messages, ports)]
+	const writers = new Map<Region, ViewWriter>()
+	const writerOf = (region: Region) => {
+		const writer = writers.get(region) ?? new ViewWriter(ports.database(region))
+		writers.set(region, writer)
+		return writer
+	}
 	const worker = async () => {
-		for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) await deliver(group, ports)
+		for (let group = waiting.shift(); group !== undefined; group = waiting.shift())
+			await deliver(group, writerOf, ports)
 	}
 	await Promise.all(Array.from({ length: shardsAtOnceMax }, worker))
 }
@@ -50,8 +58,10 @@ interface Group {
 	messages: Message[]
 }
 
-async function deliver({ wakeUp, messages }: Group, ports: Ports): Promise<void> {
-	const done = await settles(wakeUp, ports)
+type WriterOf = (region: Region) => ViewWriter
+
+async function deliver({ wakeUp, messages }: Group, writerOf: WriterOf, ports: Ports): Promise<void> {
+	const done = await settles(wakeUp, writerOf, ports)
 	for (const message of messages) {
 		if (done) message.ack()
 		else message.retry({ delaySeconds: retrySeconds(message.attempts, ports.random()) })
@@ -59,10 +69,10 @@ async function deliver({ wakeUp, messages }: Group, ports: Ports): Promise<void>
 }
 
 /** True when nothing is left to do for these messages. */
-async function settles(wakeUp: WakeUp, ports: Ports): Promise<boolean> {
+async function settles(wakeUp: WakeUp, writerOf: WriterOf, ports: Ports): Promise<boolean> {
 	const { tenant, shard, epoch } = wakeUp
 	try {
-		const result = await catchUp(wakeUp, ports)
+		const result = await catchUp(wakeUp, writerOf(regionOf(tenant)), ports)
 		switch (result.end) {
 			case 'current':
 				return true
