@@ -121,7 +121,7 @@ export class ShardFixture {
 	turn(): Turn {
 		return new Turn({
 			transaction: (work) => this.sql.transaction(work),
-			soon: (callback) => void setImmediate(callback),
+			durable: () => new Promise((resolve) => setImmediate(resolve)),
 			committed: () => this.shard.committed(),
 			failed: () => this.shard.failed(),
 		})

@@ -17,7 +17,9 @@ export const migrations: readonly { id: number; sql: string }[] = [
 				created_at INTEGER NOT NULL,
 				requests_per_second INTEGER NOT NULL,
 				storage_bytes INTEGER NOT NULL,
-				collections_created INTEGER NOT NULL
+				collections_created INTEGER NOT NULL,
+				-- Replaced by every change of this row, a key or a collection; what memory holds of them is good as long as it stands.
+				catalog TEXT NOT NULL
 			) STRICT;
 
 			-- Never emptied: without AUTOINCREMENT (which costs a second row) an emptied log would restart at 1.
@@ -43,7 +45,6 @@ export const migrations: readonly { id: number; sql: string }[] = [
 				name TEXT PRIMARY KEY,
 				number INTEGER NOT NULL,
 				version INTEGER NOT NULL,
-				digest TEXT NOT NULL,
 				schema TEXT NOT NULL,
 				uniques TEXT NOT NULL,
 				change TEXT,

@@ -3,7 +3,7 @@ import { collectionsMax, schemaChangeSyncRecordsMax } from '../../core/limits.ts
 import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
 import { parseSchema, type Schema, sameRules } from '../../core/schema.ts'
 import { identifier } from '../../db/shard/sql.ts'
-import { type Definition, saveDefinition, type UniqueColumn } from './definition.ts'
+import { type Definition, listDefinitions, saveDefinition, type UniqueColumn } from './definition.ts'
 import { head } from './journal.ts'
 import { unknownCollection } from './records.ts'
 import { beginChange, finishChange, journalSchema, stepChange } from './schema-change.ts'
@@ -16,14 +16,14 @@ type Put = Outcome<{ collection: CollectionInfo; created: boolean; position: num
 export function putCollection(work: Work, takes: { collection: string; schema: string }): Put {
 	const parsed = parseSchema(JSON.parse(takes.schema))
 	if (!parsed.ok) return parsed
-	const present = work.definitions.find(work.sql, takes.collection)
+	const present = work.catalog.definition(takes.collection)
 	return present
 		? changeSchema(work, present, parsed.value, takes.schema)
 		: createCollection(work, takes.collection, parsed.value, takes.schema)
 }
 
 export function getCollection(work: Work, takes: { collection: string }): Outcome<{ collection: CollectionInfo }> {
-	const definition = work.definitions.find(work.sql, takes.collection)
+	const definition = work.catalog.definition(takes.collection)
 	return definition ? accept({ collection: infoOf(work, definition) }) : unknownCollection(takes.collection)
 }
 
@@ -31,17 +31,18 @@ export function listCollections(
 	work: Work,
 	takes: { limit: number; after: string | null },
 ): Outcome<{ collections: CollectionInfo[]; next: string | null }> {
-	const found = work.definitions.list(work.sql, takes.after ?? '', takes.limit + 1)
+	const found = listDefinitions(work.sql, takes.after ?? '', takes.limit + 1)
 	const page = found.slice(0, takes.limit)
 	const next = found.length > page.length ? (page.at(-1)?.name ?? null) : null
 	return accept({ collections: page.map((definition) => infoOf(work, definition)), next })
 }
 
 export function deleteCollection(work: Work, takes: { collection: string }): Outcome<{ position: number }> {
-	const definition = work.definitions.find(work.sql, takes.collection)
+	const definition = work.catalog.definition(takes.collection)
 	if (!definition) return unknownCollection(takes.collection)
 	work.sql.all(`DROP TABLE ${definition.table}`)
 	work.sql.all('DELETE FROM collection WHERE name = ?', takes.collection)
+	work.catalog.change()
 	work.counts.forget(definition.number)
 	return accept({ position: journalSchema(work, takes.collection, null) })
 }
@@ -73,7 +74,7 @@ function createCollection(work: Work, name: string, schema: Schema, schemaText: 
 	)
 	for (const { column } of uniques) createUniqueIndex(work.sql, number, column)
 	createIndexes(work.sql, number, schema)
-	saveDefinition(work.sql, {
+	saveDefinition(work, {
 		name,
 		number,
 		version: 1,
@@ -113,12 +114,12 @@ function changeSchema(work: Work, present: Definition, schema: Schema, schemaTex
 
 /** Whether the change that just began has unique values to compute. */
 function needsFilling(before: Definition, work: Work): boolean {
-	const coming = work.definitions.find(work.sql, before.name)?.next
+	const coming = work.catalog.definition(before.name)?.next
 	return coming?.uniques.some((unique) => !before.uniques.some((present) => present.column === unique.column)) ?? false
 }
 
 function getInfo(work: Work, name: string): CollectionInfo {
-	const definition = work.definitions.find(work.sql, name)
+	const definition = work.catalog.definition(name)
 	if (!definition) throw new Error('a collection vanished inside its own change')
 	return infoOf(work, definition)
 }

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import type { SchemaChange } from '../../core/contract.ts'
 import { parseSchema, type Schema } from '../../core/schema.ts'
 import { identifier, type Sql } from '../../db/shard/sql.ts'
+import type { Work } from './work.ts'
 
 /** A column that holds the normalised values of a unique property. */
 export interface UniqueColumn {
@@ -39,7 +39,6 @@ interface Row {
 	name: string
 	number: number
 	version: number
-	digest: string
 	schema: string
 	uniques: string
 	change: string | null
@@ -47,48 +46,30 @@ interface Row {
 	updated_at: number
 }
 
-const columns = 'name, number, version, digest, schema, uniques, change, created_at, updated_at'
+const columns = 'name, number, version, schema, uniques, change, created_at, updated_at'
 
-/**
- * Compiled definitions, found by the digest of everything they were compiled from. Each use reads the digest from
- * storage, so a rolled-back or concurrent change can never leave a stale one in force.
- */
-export class Definitions {
-	readonly #compiled = new Map<string, Definition>()
-
-	find(sql: Sql, name: string): Definition | null {
-		const key = sql.all<{ digest: string }>('SELECT digest FROM collection WHERE name = ?', name)[0]
-		if (!key) return null
-		const present = this.#compiled.get(key.digest)
-		if (present) return present
-		const row = sql.all<Row>(`SELECT ${columns} FROM collection WHERE name = ?`, name)[0]
-		if (!row) return null
-		const definition = compile(row)
-		if (this.#compiled.size >= compiledMax) this.#compiled.clear()
-		this.#compiled.set(row.digest, definition)
-		return definition
-	}
-
-	/** A page of definitions in the order of their names. */
-	list(sql: Sql, after: string, limit: number): Definition[] {
-		return sql
-			.all<Row>(`SELECT ${columns} FROM collection WHERE name > ? ORDER BY name LIMIT ?`, after, limit)
-			.map(compile)
-	}
-
-	running(sql: Sql): Definition | null {
-		const row = sql.all<Row>(
-			`SELECT ${columns} FROM collection WHERE json_extract(change, '$.status') = 'running' LIMIT 1`,
-		)[0]
-		return row ? compile(row) : null
-	}
+export function loadDefinition(sql: Sql, name: string): Definition | null {
+	const row = sql.all<Row>(`SELECT ${columns} FROM collection WHERE name = ?`, name)[0]
+	return row ? compile(row) : null
 }
 
-/** Compiled definitions kept in memory. Most take a few kilobytes, but the automata of many patterns can take megabytes. */
-const compiledMax = 64
+/** A page of definitions in the order of their names. */
+export function listDefinitions(sql: Sql, after: string, limit: number): Definition[] {
+	return sql
+		.all<Row>(`SELECT ${columns} FROM collection WHERE name > ? ORDER BY name LIMIT ?`, after, limit)
+		.map(compile)
+}
+
+/** The collection whose schema is being changed in steps, if there is one. */
+export function runningChange(sql: Sql): Definition | null {
+	const row = sql.all<Row>(
+		`SELECT ${columns} FROM collection WHERE json_extract(change, '$.status') = 'running' LIMIT 1`,
+	)[0]
+	return row ? compile(row) : null
+}
 
 export function saveDefinition(
-	sql: Sql,
+	work: Work,
 	row: {
 		name: string
 		number: number
@@ -100,22 +81,18 @@ export function saveDefinition(
 		updatedAt: number
 	},
 ): void {
-	const uniques = JSON.stringify(row.uniques)
-	const change = row.change === null ? null : JSON.stringify(row.change)
-	const parts = [row.name, row.number, row.version, row.schema, uniques, change, row.updatedAt]
-	const digest = createHash('sha256').update(JSON.stringify(parts)).digest('base64url')
-	sql.all(
-		`INSERT OR REPLACE INTO collection (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	work.sql.all(
+		`INSERT OR REPLACE INTO collection (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		row.name,
 		row.number,
 		row.version,
-		digest,
 		row.schema,
-		uniques,
-		change,
+		JSON.stringify(row.uniques),
+		row.change === null ? null : JSON.stringify(row.change),
 		row.createdAt,
 		row.updatedAt,
 	)
+	work.catalog.change()
 }
 
 function compile(row: Row): Definition {

@@ -6,6 +6,7 @@ import type { Work } from './work.ts'
 
 interface Row {
 	id: string
+	secret_hash: string
 	name: string | null
 	scopes: string
 	created_at: number
@@ -33,7 +34,7 @@ export function listKeys(
 	takes: { limit: number; after: string | null },
 ): Outcome<{ keys: KeyInfo[]; next: string | null }> {
 	const rows = work.sql.all<Row>(
-		'SELECT id, name, scopes, created_at, expires_at FROM api_key WHERE id > ? ORDER BY id LIMIT ?',
+		'SELECT id, secret_hash, name, scopes, created_at, expires_at FROM api_key WHERE id > ? ORDER BY id LIMIT ?',
 		takes.after ?? '',
 		takes.limit + 1,
 	)
@@ -51,6 +52,7 @@ export function listKeys(
 export function deleteKey(work: Work, takes: { id: string }): Outcome<{ position: number }> {
 	const deleted = work.sql.all('DELETE FROM api_key WHERE id = ? RETURNING id', takes.id)
 	if (deleted.length === 0) return refuse('not_found', 'there is no key with this id')
+	work.catalog.change()
 	return accept({
 		position: append(work.sql, {
 			at: work.now,
@@ -77,13 +79,29 @@ export function insertKey(
 		work.now,
 		is.expiresAt,
 	)
+	work.catalog.change()
+}
+
+/** A key as requests are held against it. */
+export interface KeyRow {
+	secretHash: string
+	scopes: readonly Scope[]
+	expiresAt: number | null
+}
+
+export function loadKey(sql: Work['sql'], id: string): KeyRow | null {
+	const row = sql.all<Row>(
+		'SELECT id, secret_hash, name, scopes, created_at, expires_at FROM api_key WHERE id = ?',
+		id,
+	)[0]
+	return row ? { secretHash: row.secret_hash, scopes: parseScopes(row.scopes), expiresAt: row.expires_at } : null
 }
 
 export function keyCount(work: Work): number {
 	return work.sql.all<{ keys: number }>('SELECT count(*) AS keys FROM api_key')[0]?.keys ?? 0
 }
 
-export function parseScopes(text: string): Scope[] {
+function parseScopes(text: string): Scope[] {
 	const held = text.split(' ')
 	return allScopes.filter((scope) => held.includes(scope))
 }

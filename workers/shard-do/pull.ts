@@ -1,6 +1,7 @@
 import type { Page, PullReply, PullRequest } from '../../core/contract.ts'
 import type { Sql } from '../../db/shard/sql.ts'
-import type { Definition, Definitions } from './definition.ts'
+import type { Catalog } from './catalog.ts'
+import type { Definition } from './definition.ts'
 import { firstKept, head } from './journal.ts'
 import { readTenant, type TenantRow } from './tenant.ts'
 
@@ -8,7 +9,7 @@ import { readTenant, type TenantRow } from './tenant.ts'
  * Reads one page for the view: what changed after a position, with the state that the records have now. The page is read
  * by sets and printed by SQLite, and nothing in it passes through JavaScript row by row.
  */
-export function readPage(sql: Sql, definitions: Definitions, request: PullRequest): PullReply {
+export function readPage(sql: Sql, catalog: Catalog, request: PullRequest): PullReply {
 	const tenant = readTenant(sql)
 	if (tenant.id !== request.tenant || tenant.shard !== request.shard)
 		return { kind: 'refused', reason: 'unknown_shard' }
@@ -20,9 +21,9 @@ export function readPage(sql: Sql, definitions: Definitions, request: PullReques
 	const from = request.after
 	const furthest = Math.min(last, from + request.entriesMax)
 	const schemaAt = firstSchemaEntry(sql, from, furthest)
-	if (schemaAt === from + 1) return { kind: 'page', page: schemaPage(sql, definitions, tenant, from, last) }
-	const to = boundBytes(sql, definitions, from, schemaAt === null ? furthest : schemaAt - 1, request.bytesMax)
-	return { kind: 'page', page: recordPage(sql, definitions, tenant, from, to, last) }
+	if (schemaAt === from + 1) return { kind: 'page', page: schemaPage(sql, catalog, tenant, from, last) }
+	const to = boundBytes(sql, catalog, from, schemaAt === null ? furthest : schemaAt - 1, request.bytesMax)
+	return { kind: 'page', page: recordPage(sql, catalog, tenant, from, to, last) }
 }
 
 const recordOps = `op IN ('create', 'update', 'delete')`
@@ -37,14 +38,14 @@ function firstSchemaEntry(sql: Sql, from: number, to: number): number | null {
 	)
 }
 
-function schemaPage(sql: Sql, definitions: Definitions, tenant: TenantRow, from: number, last: number): Page {
+function schemaPage(sql: Sql, catalog: Catalog, tenant: TenantRow, from: number, last: number): Page {
 	const to = from + 1
 	const entry = sql.all<{ collection: string; version: number | null }>(
 		'SELECT collection, version FROM journal WHERE seq = ?',
 		to,
 	)[0]
 	if (!entry) throw new Error('the journal has a gap')
-	const definition = entry.version === null ? null : definitions.find(sql, entry.collection)
+	const definition = entry.version === null ? null : catalog.definition(entry.collection)
 	const page = emptyPage(sql, tenant, from, to, last)
 	if (!definition) return { ...page, schema: { kind: 'dropped', collection: entry.collection } }
 	const { personal } = definition.schema
@@ -55,20 +56,13 @@ function schemaPage(sql: Sql, definitions: Definitions, tenant: TenantRow, from:
 	return { ...page, schema: { kind: 'put', collection, fields, personal: personalOf(definition), createdAt } }
 }
 
-function recordPage(
-	sql: Sql,
-	definitions: Definitions,
-	tenant: TenantRow,
-	from: number,
-	to: number,
-	last: number,
-): Page {
+function recordPage(sql: Sql, catalog: Catalog, tenant: TenantRow, from: number, to: number, last: number): Page {
 	const upserts: string[] = []
 	const deletes: string[] = []
 	let upsertCount = 0
 	let deleteCount = 0
 	for (const { collection } of changedCollections(sql, from, to)) {
-		const definition = definitions.find(sql, collection)
+		const definition = catalog.definition(collection)
 		const changed = `SELECT DISTINCT id FROM journal WHERE seq > ? AND seq <= ? AND collection = ? AND ${recordOps}`
 		if (definition) {
 			const personal = personalOf(definition)
@@ -102,16 +96,16 @@ function recordPage(
 }
 
 /** Halves the page until its records fit; a single record always does, because its size is limited. */
-function boundBytes(sql: Sql, definitions: Definitions, from: number, wanted: number, bytesMax: number): number {
+function boundBytes(sql: Sql, catalog: Catalog, from: number, wanted: number, bytesMax: number): number {
 	let to = wanted
-	while (to > from + 1 && bytesBetween(sql, definitions, from, to) > bytesMax) to = from + Math.ceil((to - from) / 2)
+	while (to > from + 1 && bytesBetween(sql, catalog, from, to) > bytesMax) to = from + Math.ceil((to - from) / 2)
 	return to
 }
 
-function bytesBetween(sql: Sql, definitions: Definitions, from: number, to: number): number {
+function bytesBetween(sql: Sql, catalog: Catalog, from: number, to: number): number {
 	let bytes = 0
 	for (const { collection } of changedCollections(sql, from, to)) {
-		const definition = definitions.find(sql, collection)
+		const definition = catalog.definition(collection)
 		if (!definition) continue
 		const row = sql.all<{ bytes: number | null }>(
 			`SELECT sum(octet_length(r.data)) AS bytes

@@ -7,7 +7,6 @@ import { type ListQuery, propertyKey } from '../../core/query.ts'
 import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
 import { normaliseUnique } from '../../core/schema.ts'
 import { listRecords } from '../../db/shard/list.ts'
-import type { SqlValue } from '../../db/shard/sql.ts'
 import type { Definition, UniqueColumn } from './definition.ts'
 import { append } from './journal.ts'
 import type { Work } from './work.ts'
@@ -18,7 +17,7 @@ export function etagOf(record: Pick<StoredRecord, 'version' | 'seq'>): string {
 }
 
 export function createRecord(work: Work, takes: { collection: string; data: string }): Outcome<Written> {
-	const definition = work.definitions.find(work.sql, takes.collection)
+	const definition = work.catalog.definition(takes.collection)
 	if (!definition) return unknownCollection(takes.collection)
 	return write(work, definition, null, mintId(work.now, work.random), takes.data)
 }
@@ -33,7 +32,7 @@ export function putRecord(
 		ifNoneMatch: Precondition | null
 	},
 ): Outcome<Written> {
-	const definition = work.definitions.find(work.sql, takes.collection)
+	const definition = work.catalog.definition(takes.collection)
 	if (!definition) return unknownCollection(takes.collection)
 	const present = readRecord(work, definition, takes.id)
 	const failed = preconditionFailed(present, takes.ifMatch, takes.ifNoneMatch)
@@ -44,7 +43,7 @@ export function patchRecord(
 	work: Work,
 	takes: { collection: string; id: string; patch: string; ifMatch: Precondition | null },
 ): Outcome<Written> {
-	const definition = work.definitions.find(work.sql, takes.collection)
+	const definition = work.catalog.definition(takes.collection)
 	if (!definition) return unknownCollection(takes.collection)
 	const present = readRecord(work, definition, takes.id)
 	if (!present) return unknownRecord()
@@ -58,7 +57,7 @@ export function deleteRecord(
 	work: Work,
 	takes: { collection: string; id: string; ifMatch: Precondition | null },
 ): Outcome<{ position: number; version: number }> {
-	const definition = work.definitions.find(work.sql, takes.collection)
+	const definition = work.catalog.definition(takes.collection)
 	if (!definition) return unknownCollection(takes.collection)
 	const present = readRecord(work, definition, takes.id)
 	if (!present) return unknownRecord()
@@ -72,7 +71,7 @@ export function deleteRecord(
 }
 
 export function getRecord(work: Work, takes: { collection: string; id: string }): Outcome<{ record: StoredRecord }> {
-	const definition = work.definitions.find(work.sql, takes.collection)
+	const definition = work.catalog.definition(takes.collection)
 	if (!definition) return unknownCollection(takes.collection)
 	const record = readRecord(work, definition, takes.id)
 	return record ? accept({ record }) : unknownRecord()
@@ -82,7 +81,7 @@ export function listCollectionRecords(
 	work: Work,
 	takes: { collection: string; query: ListQuery },
 ): Outcome<RecordPage> {
-	const definition = work.definitions.find(work.sql, takes.collection)
+	const definition = work.catalog.definition(takes.collection)
 	if (!definition) return unknownCollection(takes.collection)
 	const { schema } = definition
 	const bound = bindQuery(takes.query, schema.fields, schema.properties)
@@ -166,7 +165,7 @@ function write(
 	if (text.length * 3 > recordBytesMax && Buffer.byteLength(text) > recordBytesMax) {
 		return refuse('payload_too_large', `a record's data may take ${recordBytesMax} bytes`)
 	}
-	if (work.sql.sizeBytes() >= work.limits.storage_bytes * shardFullShare) {
+	if (work.storage.bytes() >= work.storageBytesMax * shardFullShare) {
 		return refuse('storage_full', 'the storage of this tenant is nearly full; deletes are still possible')
 	}
 	const data = JSON.parse(text) as Record<string, unknown>
@@ -177,36 +176,19 @@ function write(
 
 	const uniques = uniquesOf(definition)
 	const values = uniques.map((unique) => uniqueValue(data, unique))
-	const clash = uniqueClash(work, definition, id, values)
-	if (clash) return clash
+	const tooLong = overlongUnique(uniques, values)
+	if (tooLong) return tooLong
 
 	const version = (present?.version ?? 0) + 1
 	const createdAt = present?.createdAt ?? work.now
 	const seq = journal(work, present ? 'update' : 'create', definition, id, version)
-	if (present) {
-		const set = [
-			'version = ?',
-			'seq = ?',
-			'updated_at = ?',
-			'data = ?',
-			...uniques.map(({ column }) => `${column} = ?`),
-		]
-		work.sql.all(
-			`UPDATE ${definition.table} SET ${set.join(', ')} WHERE id = ?`,
-			version,
-			seq,
-			work.now,
-			text,
-			...values,
-			id,
-		)
-	} else {
-		const columns = ['id', 'version', 'seq', 'created_at', 'updated_at', 'data', ...uniques.map(({ column }) => column)]
-		const bindings: SqlValue[] = [id, version, seq, createdAt, work.now, text, ...values]
-		const places = columns.map(() => '?').join(', ')
-		work.sql.all(`INSERT INTO ${definition.table} (${columns.join(', ')}) VALUES (${places})`, ...bindings)
-		work.counts.add(definition.number, 1)
-	}
+	const columns = uniques.map(({ column }) => column)
+	const written = present
+		? work.sql.all(updateStatement(definition.table, columns), version, seq, work.now, text, ...values, id)
+		: work.sql.all(insertStatement(definition.table, columns), id, version, seq, createdAt, work.now, text, ...values)
+	// What a unique index kept out is told by name; the journal entry goes with the operation's savepoint (U1).
+	if (written.length === 0) return uniqueClash(work, definition, id, values)
+	if (!present) work.counts.add(definition.number, 1)
 	const record = { id, version, seq, createdAt, updatedAt: work.now, data: text }
 	return accept({ record, created: present === null, position: seq })
 }
@@ -218,39 +200,44 @@ function uniquesOf(definition: Definition): UniqueColumn[] {
 	return [...uniques, ...next.uniques.filter((coming) => !uniques.some((present) => present.column === coming.column))]
 }
 
-/**
- * Asks before writing instead of reading SQLite's message afterwards: the object is the only writer and nothing runs in
- * between. The unique index stays as the guard behind it (U1).
- */
+function insertStatement(table: string, columns: string[]): string {
+	const names = ['id', 'version', 'seq', 'created_at', 'updated_at', 'data', ...columns]
+	return `INSERT OR IGNORE INTO ${table} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')}) RETURNING 1 AS one`
+}
+
+function updateStatement(table: string, columns: string[]): string {
+	const names = ['version', 'seq', 'updated_at', 'data', ...columns]
+	return `UPDATE OR IGNORE ${table} SET ${names.map((name) => `${name} = ?`).join(', ')} WHERE id = ? RETURNING 1 AS one`
+}
+
+function overlongUnique(uniques: UniqueColumn[], values: (string | number | null)[]): Outcome<never> | null {
+	const index = values.findIndex((value) => typeof value === 'string' && Buffer.byteLength(value) > uniqueTextBytesMax)
+	const unique = uniques[index]
+	if (!unique) return null
+	const errors = [{ pointer: `/${unique.property}`, detail: `a unique text may take ${uniqueTextBytesMax} bytes` }]
+	return refuse('validation_failed', 'the data does not fit the schema of the collection', { errors })
+}
+
+/** Names the first unique property whose value another record has. */
 function uniqueClash(
 	work: Work,
 	definition: Definition,
 	id: string,
 	values: (string | number | null)[],
-): Outcome<never> | null {
-	for (const [index, unique] of definition.uniques.entries()) {
+): Outcome<never> {
+	for (const [index, { column, property }] of definition.uniques.entries()) {
 		const value = values[index] ?? null
 		if (value === null) continue
-		const pointer = `/${unique.property}`
-		if (typeof value === 'string' && Buffer.byteLength(value) > uniqueTextBytesMax) {
-			const errors: Fault[] = [{ pointer, detail: `a unique text may take ${uniqueTextBytesMax} bytes` }]
-			return refuse('validation_failed', 'the data does not fit the schema of the collection', { errors })
-		}
-		const holder = work.sql.all(
-			`SELECT 1 AS one FROM ${definition.table} WHERE ${unique.column} = ? AND id <> ?`,
-			value,
-			id,
-		)
-		if (holder.length > 0) {
-			const constraint = `${definition.name}.${unique.property}`
-			const errors: Fault[] = [{ pointer, detail: 'another record has this value' }]
-			return refuse('unique_violation', `the unique property ${unique.property} has this value in another record`, {
-				constraint,
-				errors,
-			})
-		}
+		const holder = work.sql.all(`SELECT 1 AS one FROM ${definition.table} WHERE ${column} = ? AND id <> ?`, value, id)
+		if (holder.length === 0) continue
+		const constraint = `${definition.name}.${property}`
+		const errors: Fault[] = [{ pointer: `/${property}`, detail: 'another record has this value' }]
+		return refuse('unique_violation', `the unique property ${property} has this value in another record`, {
+			constraint,
+			errors,
+		})
 	}
-	return null
+	throw new Error('a write was ignored without a unique value that explains it')
 }
 
 function journal(

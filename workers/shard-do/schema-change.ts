@@ -42,7 +42,7 @@ export function beginChange(
 
 /** Checks and fills up to `rowsMax` records, then finishes once none is left. Refuses, naming the first offenders. */
 export function stepChange(work: Work, name: string, rowsMax: number): Outcome<{ done: boolean }> {
-	const definition = work.definitions.find(work.sql, name)
+	const definition = work.catalog.definition(name)
 	if (!definition?.next) return unknownCollection(name)
 	const { next } = definition
 	const filled = next.uniques.filter(
@@ -94,7 +94,7 @@ export function stepChange(work: Work, name: string, rowsMax: number): Outcome<{
 
 /** Builds the indexes and puts the new schema in force, with one journal entry. Refuses when unique values clash. */
 export function finishChange(work: Work, name: string): Outcome<{ done: boolean }> {
-	const definition = work.definitions.find(work.sql, name)
+	const definition = work.catalog.definition(name)
 	if (!definition?.next) return unknownCollection(name)
 	const { next } = definition
 	const clashes = next.uniques.flatMap((unique) => clashesOf(work, definition, unique))
@@ -109,7 +109,7 @@ export function finishChange(work: Work, name: string): Outcome<{ done: boolean 
 	createIndexes(work.sql, definition.number, next.schema)
 	const version = definition.version + 1
 	const { number, createdAt } = definition
-	saveDefinition(work.sql, {
+	saveDefinition(work, {
 		name,
 		number,
 		version,
@@ -138,7 +138,7 @@ export function journalSchema(work: Work, name: string, version: number | null):
 
 function save(work: Work, definition: Definition, change: StoredChange): void {
 	const { name, number, version, schemaText: schema, uniques, createdAt, updatedAt } = definition
-	saveDefinition(work.sql, { name, number, version, schema, uniques, change, createdAt, updatedAt })
+	saveDefinition(work, { name, number, version, schema, uniques, change, createdAt, updatedAt })
 }
 
 /** Keeps the column of a unique property that stays as it was; a new one gets the first column that is not in use. */

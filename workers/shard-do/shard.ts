@@ -21,18 +21,19 @@ import type { Sql } from '../../db/shard/sql.ts'
 import { Announcer } from './announcer.ts'
 import { recallAnswer, rememberAnswer } from './answers.ts'
 import { runBatch } from './batch.ts'
+import { Catalog } from './catalog.ts'
 import { deleteCollection, getCollection, listCollections, putCollection } from './collections.ts'
 import { Counts, readCheckpoint } from './counts.ts'
-import { Definitions } from './definition.ts'
+import { runningChange } from './definition.ts'
 import { expire, Idempotencies } from './idempotency.ts'
 import { append, changesAfter, head, oldestAt, prune } from './journal.ts'
-import { createKey, deleteKey, insertKey, listKeys, parseScopes } from './keys.ts'
+import { createKey, deleteKey, insertKey, listKeys } from './keys.ts'
 import { readPage } from './pull.ts'
 import { Rate } from './rate.ts'
 import { createRecord, deleteRecord, getRecord, listCollectionRecords, patchRecord, putRecord } from './records.ts'
 import { failChange, stepChange } from './schema-change.ts'
-import { getTenant, readTenant, updateTenant } from './tenant.ts'
-import { attempt, type Work } from './work.ts'
+import { getTenant, readTenant, type TenantRow, updateTenant } from './tenant.ts'
+import { attempt, StorageGauge, type Work } from './work.ts'
 
 /** What a shard needs of its surroundings; the object wires it to Cloudflare, the tests to `node:sqlite`. */
 export interface ShardPorts {
@@ -81,15 +82,18 @@ const checkpointEntries = 10_000
  */
 export class Shard {
 	readonly #ports: ShardPorts
-	readonly #definitions = new Definitions()
+	readonly #catalog: Catalog
 	readonly #idempotencies: Idempotencies
 	readonly #rate = new Rate()
+	readonly #storage: StorageGauge
 	readonly #announcer = new Announcer()
 	#counts: Counts | null = null
 	#acknowledged = 0
 
 	constructor(ports: ShardPorts) {
 		this.#ports = ports
+		this.#storage = new StorageGauge(ports.sql)
+		this.#catalog = new Catalog(ports.sql, ports.random)
 		this.#idempotencies = new Idempotencies(ports.sql)
 		if (!isProvisioned(ports.sql)) return
 		migrate(ports.sql)
@@ -109,7 +113,7 @@ export class Shard {
 		const operation = command.operation as Operation
 		const caller = this.#authorise(command, now)
 		if (!caller.ok) return { ...caller, replayed: false, rate: null }
-		const { state, retryAfter } = this.#rate.take(costOf(operation), caller.value.requestsPerSecond, now)
+		const { state, retryAfter } = this.#rate.take(costOf(operation), caller.value.tenant.requests_per_second, now)
 		const rest = { replayed: false, rate: command.caller.kind === 'key' ? state : null }
 		if (retryAfter !== null && command.caller.kind === 'key') {
 			return { ...refuse('rate_limited', 'too many requests', { retryAfter }), ...rest }
@@ -150,8 +154,8 @@ export class Shard {
 		sql.transaction(() => {
 			migrate(sql)
 			sql.all(
-				`INSERT INTO tenant (only_row, id, shard, epoch, slug, name, status, created_at, requests_per_second, storage_bytes, collections_created)
-				VALUES (1, ?, ?, ?, ?, ?, 'active', ?, ?, ?, 0)`,
+				`INSERT INTO tenant (only_row, id, shard, epoch, slug, name, status, created_at, requests_per_second, storage_bytes, collections_created, catalog)
+				VALUES (1, ?, ?, ?, ?, ?, 'active', ?, ?, ?, 0, '')`,
 				asked.tenant,
 				asked.shard,
 				asked.epoch,
@@ -176,7 +180,8 @@ export class Shard {
 	pull(request: PullRequest): PullReply {
 		const { sql } = this.#ports
 		if (!this.#counts) return { kind: 'refused', reason: 'unknown_shard' }
-		const reply = readPage(sql, this.#definitions, request)
+		this.#catalog.refresh()
+		const reply = readPage(sql, this.#catalog, request)
 		if (reply.kind === 'page') this.#acknowledge(request.after)
 		return reply
 	}
@@ -205,6 +210,7 @@ export class Shard {
 		const counts = this.#counts
 		if (!counts) return
 		const now = this.#ports.clock()
+		this.#catalog.refresh()
 		const changing = sql.transaction(() => this.#stepChange(counts, now))
 		counts.commit()
 		const last = head(sql)
@@ -236,7 +242,7 @@ export class Shard {
 
 	#stepChange(counts: Counts, now: number): boolean {
 		const { sql } = this.#ports
-		const running = this.#definitions.running(sql)
+		const running = runningChange(sql)
 		if (!running) return false
 		const work = this.#workOf(counts, 'system', now)
 		const outcome = attempt(sql, counts, () => stepChange(work, running.name, changeStepRecords))
@@ -255,64 +261,46 @@ export class Shard {
 		return oldest === null || oldest + journalKeptMs <= now ? null : oldest + journalKeptMs
 	}
 
-	/** A key is looked up in storage by every request, so that revoking it is immediate and a stale instance cannot answer (S1). */
+	/** Holds the caller against what the catalog says now; reading it touches storage at every event (S1). */
 	#authorise(command: Command, now: number): Outcome<Authorised> {
 		const unknown = refuse('unauthorized', 'the key is not valid')
 		if (!this.#counts) return unknown
-		const { caller } = command
-		const row = this.#ports.sql.all<{
-			id: string
-			shard: number
-			status: string
-			requests_per_second: number
-			storage_bytes: number
-			secret_hash: string | null
-			scopes: string | null
-			expires_at: number | null
-		}>(
-			`SELECT t.id, t.shard, t.status, t.requests_per_second, t.storage_bytes, k.secret_hash, k.scopes, k.expires_at
-			FROM tenant AS t LEFT JOIN api_key AS k ON k.id = ?`,
-			caller.kind === 'key' ? caller.id : '',
-		)[0]
-		if (!row || row.id !== command.tenant || row.shard !== command.shard) return unknown
-		const { requests_per_second: requestsPerSecond, storage_bytes: storageBytes } = row
+		const { caller, operation } = command
+		this.#catalog.refresh()
+		const tenant = this.#catalog.tenant()
+		if (tenant.id !== command.tenant || tenant.shard !== command.shard) return unknown
 		if (caller.kind === 'operator') {
-			if (!operatorOperations.includes(command.operation.name))
-				return refuse('insufficient_scope', 'operators do not act inside a tenant')
-			return accept({ scopes: allScopes, requestsPerSecond, storageBytes })
+			if (operatorOperations.includes(operation.name)) return accept({ scopes: allScopes, tenant })
+			return refuse('insufficient_scope', 'operators do not act inside a tenant')
 		}
-		if (row.secret_hash === null || !sameHash(row.secret_hash, caller.secretHash)) return unknown
-		if (row.expires_at !== null && row.expires_at <= now) return refuse('unauthorized', 'the key has expired')
-		const scopes = parseScopes(row.scopes ?? '')
-		const needed = scopeOf[command.operation.name]
-		if (needed === null || !scopes.includes(needed)) {
-			return refuse(
-				'insufficient_scope',
-				needed === null ? 'this is for operators' : `this needs a key with the scope ${needed}`,
-			)
-		}
-		if (row.status === 'suspended' && command.operation.name !== 'tenant.get')
+		const key = this.#catalog.key(caller.id)
+		if (!key || !sameHash(key.secretHash, caller.secretHash)) return unknown
+		if (key.expiresAt !== null && key.expiresAt <= now) return refuse('unauthorized', 'the key has expired')
+		const needed = scopeOf[operation.name]
+		if (needed === null) return refuse('insufficient_scope', 'this is for operators')
+		if (!key.scopes.includes(needed)) return refuse('insufficient_scope', `this needs a key with the scope ${needed}`)
+		if (tenant.status === 'suspended' && operation.name !== 'tenant.get') {
 			return refuse('tenant_suspended', 'this tenant is suspended')
-		return accept({ scopes, requestsPerSecond, storageBytes })
+		}
+		return accept({ scopes: key.scopes, tenant })
 	}
 
 	#work(caller: Caller, authorised: Authorised, now: number): Work {
 		if (!this.#counts) throw new Error('the shard is not provisioned')
 		const actor = caller.kind === 'key' ? `key:${caller.id}` : `operator:${caller.name}`
-		const limits = { requests_per_second: authorised.requestsPerSecond, storage_bytes: authorised.storageBytes }
-		return { ...this.#workOf(this.#counts, actor, now), limits }
+		return { ...this.#workOf(this.#counts, actor, now), storageBytesMax: authorised.tenant.storage_bytes }
 	}
 
 	#workOf(counts: Counts, actor: string, now: number): Work {
-		const limits = { requests_per_second: requestsPerSecondDefault, storage_bytes: shardBytesMax }
 		return {
 			sql: this.#ports.sql,
 			random: this.#ports.random,
-			definitions: this.#definitions,
+			catalog: this.#catalog,
 			now,
 			actor,
 			counts,
-			limits,
+			storageBytesMax: shardBytesMax,
+			storage: this.#storage,
 		}
 	}
 
@@ -362,8 +350,7 @@ function earliest(dates: (number | null)[]): number | null {
 
 interface Authorised {
 	scopes: readonly Scope[]
-	requestsPerSecond: number
-	storageBytes: number
+	tenant: TenantRow
 }
 
 function costOf(operation: Operation): number {

@@ -42,7 +42,7 @@ export class TenantShard<Env> extends DurableObject<Env> {
 		})
 		this.#turn = new Turn({
 			transaction: (work) => sql.transaction(work),
-			soon: (callback) => void setTimeout(callback, 0),
+			durable: () => ctx.storage.sync(),
 			committed: () => {
 				this.#shard.committed()
 				this.#tellFollowers()

@@ -42,6 +42,7 @@ export function updateTenant(
 		takes.limits?.requests_per_second ?? null,
 		takes.limits?.storage_bytes ?? null,
 	)
+	work.catalog.change()
 	const position = append(work.sql, {
 		at: work.now,
 		op: 'tenant',

@@ -1,10 +1,9 @@
-import type { TenantLimits } from '../../core/contract.ts'
 import type { RandomBytes } from '../../core/ids.ts'
 import type { Outcome } from '../../core/refusal.ts'
 import type { Meter } from '../../core/schema.ts'
 import type { Sql } from '../../db/shard/sql.ts'
+import type { Catalog } from './catalog.ts'
 import type { Counts } from './counts.ts'
-import type { Definitions } from './definition.ts'
 
 /** What one operation works with. Time and randomness are given, so that a run can be repeated. */
 export interface Work {
@@ -15,10 +14,31 @@ export interface Work {
 	/** `key:<id>` or `operator:<name>`, as the journal records it. */
 	actor: string
 	counts: Counts
-	definitions: Definitions
-	limits: TenantLimits
+	catalog: Catalog
+	storageBytesMax: number
+	storage: StorageGauge
 	/** What checking against schemas may cost; the operations of a batch share one. */
 	meter?: Meter
+}
+
+/** Writes between two looks at the size of the database: looking is a statement, and the limit leaves room for as many. */
+const writesPerLook = 200
+
+/** Knows about how large the database is. */
+export class StorageGauge {
+	readonly #sql: Sql
+	#bytes = 0
+	#writes = 0
+
+	constructor(sql: Sql) {
+		this.#sql = sql
+	}
+
+	/** The size in bytes, as of one of the last `writesPerLook` writes. */
+	bytes(): number {
+		if (this.#writes++ % writesPerLook === 0) this.#bytes = this.#sql.sizeBytes()
+		return this.#bytes
+	}
 }
 
 /** Runs one operation in a savepoint of its own: what is refused or thrown leaves no trace, neither in storage nor in memory (D2). */

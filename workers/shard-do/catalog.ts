@@ -1,0 +1,72 @@
+import type { RandomBytes } from '../../core/ids.ts'
+import type { Sql } from '../../db/shard/sql.ts'
+import { type Definition, loadDefinition } from './definition.ts'
+import { type KeyRow, loadKey } from './keys.ts'
+import { readTenant, type TenantRow } from './tenant.ts'
+
+/** Keys and definitions kept in memory. Most definitions take kilobytes, but the automata of many patterns can take megabytes. */
+const keptMax = 64
+
+/**
+ * What changes rarely and every request needs: the tenant's row, its keys and its collections. Memory holds it under a
+ * token that every change of it replaces in storage; each event compares the token once. So a revoked key is refused
+ * by the next request, a rolled-back change is forgotten, and a stale instance, which cannot read storage, cannot answer (S1).
+ */
+export class Catalog {
+	readonly #sql: Sql
+	readonly #random: RandomBytes
+	#token: string | null = null
+	#tenant: TenantRow | null = null
+	readonly #keys = new Map<string, KeyRow | null>()
+	readonly #definitions = new Map<string, Definition>()
+
+	constructor(sql: Sql, random: RandomBytes) {
+		this.#sql = sql
+		this.#random = random
+	}
+
+	/** Begins an event: everything that is asked afterwards is as storage has it now. */
+	refresh(): void {
+		const token = this.#sql.all<{ token: string }>('SELECT catalog AS token FROM tenant')[0]?.token ?? null
+		if (token !== this.#token) this.#forget(token)
+	}
+
+	/** Must follow every change of the tenant's row, a key or a collection, in the same transaction. */
+	change(): void {
+		// Random and not a counter: a counter that was rolled back would come again and stand for something else.
+		const token = Buffer.from(this.#random(new Uint8Array(12))).toString('base64url')
+		this.#sql.all('UPDATE tenant SET catalog = ?', token)
+		this.#forget(token)
+	}
+
+	tenant(): TenantRow {
+		this.#tenant ??= readTenant(this.#sql)
+		return this.#tenant
+	}
+
+	key(id: string): KeyRow | null {
+		const kept = this.#keys.get(id)
+		if (kept !== undefined) return kept
+		const key = loadKey(this.#sql, id)
+		if (this.#keys.size >= keptMax) this.#keys.clear()
+		this.#keys.set(id, key)
+		return key
+	}
+
+	definition(name: string): Definition | null {
+		const kept = this.#definitions.get(name)
+		if (kept) return kept
+		const definition = loadDefinition(this.#sql, name)
+		if (!definition) return null
+		if (this.#definitions.size >= keptMax) this.#definitions.clear()
+		this.#definitions.set(name, definition)
+		return definition
+	}
+
+	#forget(token: string | null): void {
+		this.#token = token
+		this.#tenant = null
+		this.#keys.clear()
+		this.#definitions.clear()
+	}
+}
