@@ -143,13 +143,13 @@ test('a request without a credential is not told of an error', async () => {
 	expect(response.headers.get('WWW-Authenticate')).toBe('Bearer realm="freehold"')
 })
 
-test('the access log names the route and the tenant, and holds nothing of path, query or body', async () => {
+test('the log of a refused request names its route and tenant, and holds nothing of path, query or body', async () => {
 	const edge = new Edge()
 	const { id, key } = await edge.tenant()
 	await edge.fetch('PUT', '/v1/collections/c/records/person-7?secret=query', {
 		as: key,
 		body: { secret: 'body' },
-		headers: { 'X-Request-Id': 'mine-1' },
+		headers: { 'X-Request-Id': 'mine-1', 'If-Match': 'secret' },
 	})
 	const line = edge.logged.at(-1)
 	expect(line).toEqual({
@@ -160,7 +160,7 @@ test('the access log names the route and the tenant, and holds nothing of path, 
 			tenant: id,
 			method: 'PUT',
 			route: '/v1/collections/{collection}/records/{id}',
-			status: 201,
+			status: 400,
 			ms: 0,
 		},
 	})

@@ -141,6 +141,19 @@ test('a stream resumes after Last-Event-ID exactly, which wins over the address'
 	}
 })
 
+test('a stream that begins far behind brings every entry, page after page', async () => {
+	const tenant = await prepare()
+	for (const batch of range(1, 3)) {
+		const operations = range(1, 900).map((n) => ({ op: 'put', collection: 'things', id: `b${batch}-${n}`, data: {} }))
+		expect((await send('POST', '/v1/batch', tenant.secret, { operations })).status).toBe(200)
+	}
+	const stream = await EventClient.open(tenant.secret)
+	expect(seqs(await stream.take(2_703))).toEqual(range(1, 2_703))
+	await write(tenant, 'live')
+	expect(await stream.next()).toMatchObject({ id: '2704' })
+	await stream.close()
+})
+
 test('many streams of one tenant each get every entry, and those of another tenant none of them', async () => {
 	const [tenant, other] = [await prepare(), await prepare()]
 	const streams = await Promise.all(range(1, 8).map(() => EventClient.open(tenant.secret, '?after=3')))

@@ -1,7 +1,7 @@
 import { refuse } from '../../core/refusal.ts'
 import { respond, respondJson } from './respond.ts'
 import { publicRoute, type Route } from './route.ts'
-import { assetParams, html, index, javascript } from './schemas.ts'
+import { assetParams, css, html, index, javascript } from './schemas.ts'
 
 const tag = 'About'
 
@@ -93,7 +93,14 @@ export const docsRoutes: readonly Route[] = [
 			tag,
 			summary: 'A file of the page',
 			params: assetParams,
-			answers: { 200: { description: 'The file', schema: javascript, media: 'text/javascript' } },
+			answers: {
+				200: {
+					description: 'The file',
+					schema: javascript,
+					media: 'text/javascript',
+					alternative: { media: 'text/css', schema: css, example: '.swagger-ui { color: black }' },
+				},
+			},
 			refusals: ['not_found'],
 		},
 		async (call) => {

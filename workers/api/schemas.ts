@@ -205,3 +205,4 @@ export const openApi = jsonObject
 export const assetParams = z.object({ file: z.string() })
 export const html = z.string()
 export const javascript = z.string()
+export const css = z.string()

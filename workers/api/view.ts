@@ -10,6 +10,7 @@ import { operatorRoute, type Route } from './route.ts'
 import {
 	freshness,
 	minPositionHeaders,
+	preferHeaders,
 	viewCollectionList,
 	viewCollectionQuery,
 	viewQuery,
@@ -42,7 +43,7 @@ export const viewRoutes: readonly Route[] = [
 			description:
 				'Takes the filters of a record list. Personal fields never reach the view. `freshness` says how far the view has come.',
 			query: viewRecordQuery,
-			headers: minPositionHeaders,
+			headers: minPositionHeaders.extend(preferHeaders.shape),
 			answers: {
 				200: {
 					description: 'A page of records',

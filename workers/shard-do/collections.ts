@@ -14,6 +14,9 @@ type Put = Outcome<{ collection: CollectionInfo; created: boolean; position: num
 
 /** Creates a collection or changes its schema; over many records the change is a job that the alarm goes on with. */
 export function putCollection(work: Work, takes: { collection: string; schema: string }): Put {
+	// A change of schema builds its indexes at once, so the size is looked at whatever was written since the last look.
+	const full = work.storage.refuseGrowth(Number.POSITIVE_INFINITY, work.storageBytesMax)
+	if (full) return full
 	const parsed = parseSchema(JSON.parse(takes.schema))
 	if (!parsed.ok) return parsed
 	const present = work.catalog.definition(takes.collection)

@@ -19,6 +19,8 @@ export function createKey(
 	caller: { kind: Caller['kind']; scopes: readonly Scope[] },
 	takes: { keyName: string | null; scopes: Scope[]; expiresAt: number | null; prepared: NewKey },
 ): Outcome<{ key: KeyInfo; secret: string; position: number }> {
+	const full = work.storage.refuseGrowth(0, work.storageBytesMax)
+	if (full) return full
 	const foreign = takes.scopes.find((scope) => !caller.scopes.includes(scope))
 	if (foreign) return refuse('insufficient_scope', `this key lacks the scope ${foreign} and cannot hand it on`)
 	if (keyCount(work) >= keysPerTenantMax) return refuse('limit_exceeded', `a tenant may have ${keysPerTenantMax} keys`)

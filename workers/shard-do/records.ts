@@ -1,7 +1,7 @@
 import { bindQuery } from '../../core/bind.ts'
 import type { Precondition, RecordPage, StoredRecord, Written } from '../../core/contract.ts'
 import { mintId } from '../../core/ids.ts'
-import { recordBytesMax, scanRowsMax, shardFullShare, uniqueTextBytesMax } from '../../core/limits.ts'
+import { recordBytesMax, scanRowsMax, uniqueTextBytesMax } from '../../core/limits.ts'
 import { mergePatch } from '../../core/merge-patch.ts'
 import { type ListQuery, propertyKey } from '../../core/query.ts'
 import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
@@ -165,9 +165,8 @@ function write(
 	if (text.length * 3 > recordBytesMax && Buffer.byteLength(text) > recordBytesMax) {
 		return refuse('payload_too_large', `a record's data may take ${recordBytesMax} bytes`)
 	}
-	if (work.storage.bytes() >= work.storageBytesMax * shardFullShare) {
-		return refuse('storage_full', 'the storage of this tenant is nearly full; deletes are still possible')
-	}
+	const full = work.storage.refuseGrowth(text.length, work.storageBytesMax)
+	if (full) return full
 	const data = JSON.parse(text) as Record<string, unknown>
 	const faults = definition.schema.validate(data, work.meter)
 	if (faults.length === 0 && definition.next) faults.push(...definition.next.schema.validate(data, work.meter))

@@ -1,5 +1,6 @@
 import type { RandomBytes } from '../../core/ids.ts'
-import type { Outcome } from '../../core/refusal.ts'
+import { shardFullShare } from '../../core/limits.ts'
+import { type Outcome, refuse } from '../../core/refusal.ts'
 import type { Meter } from '../../core/schema.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import type { Catalog } from './catalog.ts'
@@ -21,23 +22,32 @@ export interface Work {
 	meter?: Meter
 }
 
-/** Writes between two looks at the size of the database: looking is a statement, and the limit leaves room for as many. */
-const writesPerLook = 200
+/** Growth between two looks at the size of the database: looking is a statement, and the limit leaves room for as much. */
+const bytesPerLook = 256_000
+/** What a write takes besides its text: keys, index entries, the journal. */
+const bytesPerWrite = 1_000
 
 /** Knows about how large the database is. */
 export class StorageGauge {
 	readonly #sql: Sql
 	#bytes = 0
-	#writes = 0
+	#sinceLook = Number.POSITIVE_INFINITY
 
 	constructor(sql: Sql) {
 		this.#sql = sql
 	}
 
-	/** The size in bytes, as of one of the last `writesPerLook` writes. */
-	bytes(): number {
-		if (this.#writes++ % writesPerLook === 0) this.#bytes = this.#sql.sizeBytes()
-		return this.#bytes
+	/** Refuses to store `bytes` more when the database has come near its limit. */
+	refuseGrowth(bytes: number, bytesMax: number): Outcome<never> | null {
+		this.#sinceLook += bytes + bytesPerWrite
+		if (this.#sinceLook >= bytesPerLook) {
+			this.#bytes = this.#sql.sizeBytes()
+			this.#sinceLook = 0
+		}
+		if (this.#bytes < bytesMax * shardFullShare) return null
+		// Deletes make room, so a look that found none is not the last word.
+		this.#sinceLook = Number.POSITIVE_INFINITY
+		return refuse('storage_full', 'the storage of this tenant is nearly full; deletes are still possible')
 	}
 }
 
