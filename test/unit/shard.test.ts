@@ -358,3 +358,39 @@ function idempotencyRows(fixture: ShardFixture): object[] {
 	)
 	return tables.flatMap(({ name }) => fixture.sql.all(`SELECT * FROM ${name}`))
 }
+
+test('a batch of creates by sets does what one by one would do, to the last column', async () => {
+	const texts = Array.from({ length: 50 }, (_, index) => ({
+		email: `Ünï"${index}"\\@example.com`,
+		age: index,
+		note: 'é\u2028"\\',
+	}))
+	const create = (data: object) => ({ op: 'create' as const, collection: 'people', data: JSON.stringify(data) })
+	const bulk = await withPeople()
+	const { results, position } = await bulk.ask({ name: 'batch', operations: texts.map(create) })
+	const single = await withPeople()
+	for (const data of texts) await single.create('people', data)
+	const rows = (fixture: ShardFixture) =>
+		fixture.sql.all('SELECT version, seq, created_at, updated_at, data, u_0 FROM c_1 ORDER BY seq')
+	const entries = (fixture: ShardFixture) =>
+		fixture.sql.all('SELECT seq, at, op, collection, version, actor FROM journal ORDER BY seq')
+	expect(rows(bulk)).toEqual(rows(single))
+	expect(entries(bulk)).toEqual(entries(single))
+	expect([results.length, results.at(-1)?.etag, position]).toEqual([50, '"1-53"', 53])
+	expect((await bulk.ask({ name: 'collection.get', collection: 'people' })).collection.records).toBe(50)
+	const { record } = await bulk.ask({ name: 'record.get', collection: 'people', id: results[7]?.id ?? '' })
+	expect(JSON.parse(record.data)).toEqual(texts[7])
+})
+
+test('[D2] a batch by sets that is refused leaves no trace and names the operation', async () => {
+	const fixture = await withPeople()
+	const create = (data: object) => ({ op: 'create' as const, collection: 'people', data: JSON.stringify(data) })
+	const emails = Array.from({ length: 20 }, (_, index) => ({ email: `${index === 13 ? 4 : index}@example.com` }))
+	const clash = await fixture.refused({ name: 'batch', operations: emails.map(create) })
+	expect(clash).toMatchObject({ code: 'unique_violation', errors: [{ pointer: '/operations/13/data/email' }] })
+	const invalid = await fixture.refused({ name: 'batch', operations: [...emails.slice(0, 9), { age: 1 }].map(create) })
+	expect(invalid).toMatchObject({ code: 'validation_failed', errors: [{ pointer: '/operations/9/data' }] })
+	expect((await fixture.ask({ name: 'collection.get', collection: 'people' })).collection.records).toBe(0)
+	expect(fixture.shard.position()).toBe(3)
+	expect((await fixture.create('people', { email: 'a@example.com' })).position).toBe(4)
+})

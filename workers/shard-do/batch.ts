@@ -1,22 +1,46 @@
 import type { BatchOperation, BatchWritten } from '../../core/contract.ts'
-import { accept, type Fault, type Outcome, type Refusal } from '../../core/refusal.ts'
+import { accept, type Fault, type Outcome, type Refusal, refuse } from '../../core/refusal.ts'
+import { createMany } from './bulk.ts'
 import { head } from './journal.ts'
 import { createRecord, deleteRecord, etagOf, patchRecord, putRecord } from './records.ts'
-import type { Work } from './work.ts'
+import { attempt, type Work } from './work.ts'
 
 /** Steps of checking that one batch may take; 1,000 simple records take a hundredth of it, and it is spent in about a second. */
 const batchStepsMax = 2_000_000
+
+/** Below this the set-based statements cost more than they save. */
+const bulkOperationsMin = 4
 
 /** Runs all operations or none: the first refusal rolls back whatever went before and names its place. */
 export function runBatch(work: Work, takes: { operations: BatchOperation[] }): Outcome<BatchWritten> {
 	const results: BatchWritten['results'] = []
 	const metered = { ...work, meter: { steps: batchStepsMax } }
+	const bulk = runBulk(metered, takes.operations)
+	if (bulk) return accept(bulk)
 	for (const [index, operation] of takes.operations.entries()) {
 		const outcome = runOne(metered, operation)
 		if (!outcome.ok) return { ok: false, refusal: placed(outcome.refusal, index) }
 		results.push(outcome.value)
 	}
 	return accept({ results, position: head(work.sql) })
+}
+
+/** A batch of nothing but creates in one collection goes by sets; whatever is refused there is asked again one by one. */
+function runBulk(work: Work, operations: BatchOperation[]): BatchWritten | null {
+	const collection = operations[0]?.collection ?? ''
+	if (operations.length < bulkOperationsMin) return null
+	if (operations.some((operation) => operation.op !== 'create' || operation.collection !== collection)) return null
+	const definition = work.catalog.definition(collection)
+	if (!definition) return null
+	const outcome = attempt(work.sql, work.counts, () => {
+		const written = createMany(
+			work,
+			definition,
+			operations.map(({ data = '{}' }) => data),
+		)
+		return written ? accept(written) : refuse('unavailable', 'one by one')
+	})
+	return outcome.ok ? outcome.value : null
 }
 
 function runOne(work: Work, operation: BatchOperation): Outcome<BatchWritten['results'][number]> {
@@ -40,10 +64,9 @@ function runOne(work: Work, operation: BatchOperation): Outcome<BatchWritten['re
 
 function placed(refusal: Refusal, index: number): Refusal {
 	const place = `/operations/${index}`
-	const inner: Fault[] = refusal.errors ?? [{ pointer: '', detail: refusal.detail }]
-	const errors = inner.map(({ pointer, detail }) => ({
-		pointer: pointer === '' ? place : `${place}/data${pointer}`,
+	const errors: Fault[] = refusal.errors?.map(({ pointer, detail }) => ({
+		pointer: `${place}/data${pointer}`,
 		detail,
-	}))
+	})) ?? [{ pointer: place, detail: refusal.detail }]
 	return { ...refusal, detail: `operations/${index}: ${refusal.detail}`, errors }
 }

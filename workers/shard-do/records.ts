@@ -161,27 +161,18 @@ function write(
 	id: string,
 	text: string,
 ): Outcome<Written> {
-	// A character is at most three bytes here (a pair of surrogates is four for two), so most texts need no counting.
-	if (text.length * 3 > recordBytesMax && Buffer.byteLength(text) > recordBytesMax) {
-		return refuse('payload_too_large', `a record's data may take ${recordBytesMax} bytes`)
-	}
 	const full = work.storage.refuseGrowth(text.length, work.storageBytesMax)
 	if (full) return full
-	const data = JSON.parse(text) as Record<string, unknown>
-	const faults = definition.schema.validate(data, work.meter)
-	if (faults.length === 0 && definition.next) faults.push(...definition.next.schema.validate(data, work.meter))
-	if (faults.length > 0)
-		return refuse('validation_failed', 'the data does not fit the schema of the collection', { errors: faults })
-
-	const uniques = uniquesOf(definition)
-	const values = uniques.map((unique) => uniqueValue(data, unique))
-	const tooLong = overlongUnique(uniques, values)
-	if (tooLong) return tooLong
+	const data = readData(work, definition, text)
+	if (!data.ok) return data
+	const checked = checkUniques(definition, data.value)
+	if (!checked.ok) return checked
+	const values = checked.value
 
 	const version = (present?.version ?? 0) + 1
 	const createdAt = present?.createdAt ?? work.now
 	const seq = journal(work, present ? 'update' : 'create', definition, id, version)
-	const columns = uniques.map(({ column }) => column)
+	const columns = uniquesOf(definition).map(({ column }) => column)
 	const written = present
 		? work.sql.all(updateStatement(definition.table, columns), version, seq, work.now, text, ...values, id)
 		: work.sql.all(insertStatement(definition.table, columns), id, version, seq, createdAt, work.now, text, ...values)
@@ -190,6 +181,33 @@ function write(
 	if (!present) work.counts.add(definition.number, 1)
 	const record = { id, version, seq, createdAt, updatedAt: work.now, data: text }
 	return accept({ record, created: present === null, position: seq })
+}
+
+/** Parses a record's text and holds it against the schema, and against the one that a running change will put in force. */
+export function readData(work: Work, definition: Definition, text: string): Outcome<Record<string, unknown>> {
+	// A character is at most three bytes here (a pair of surrogates is four for two), so most texts need no counting.
+	if (text.length * 3 > recordBytesMax && Buffer.byteLength(text) > recordBytesMax) {
+		return refuse('payload_too_large', `a record's data may take ${recordBytesMax} bytes`)
+	}
+	const data = JSON.parse(text) as Record<string, unknown>
+	const faults = definition.schema.validate(data, work.meter)
+	if (faults.length === 0 && definition.next) faults.push(...definition.next.schema.validate(data, work.meter))
+	if (faults.length === 0) return accept(data)
+	return refuse('validation_failed', 'the data does not fit the schema of the collection', { errors: faults })
+}
+
+/** The normalised unique values of a record, in the order of the columns that they go into. */
+export function checkUniques(
+	definition: Definition,
+	data: Record<string, unknown>,
+): Outcome<(string | number | null)[]> {
+	const uniques = uniquesOf(definition)
+	const values = uniques.map((unique) => uniqueValue(data, unique))
+	const index = values.findIndex((value) => typeof value === 'string' && Buffer.byteLength(value) > uniqueTextBytesMax)
+	const unique = uniques[index]
+	if (!unique) return accept(values)
+	const errors = [{ pointer: `/${unique.property}`, detail: `a unique text may take ${uniqueTextBytesMax} bytes` }]
+	return refuse('validation_failed', 'the data does not fit the schema of the collection', { errors })
 }
 
 /** The columns to fill: those in force, and those that a running change of schema is filling. */
@@ -207,14 +225,6 @@ function insertStatement(table: string, columns: string[]): string {
 function updateStatement(table: string, columns: string[]): string {
 	const names = ['version', 'seq', 'updated_at', 'data', ...columns]
 	return `UPDATE OR IGNORE ${table} SET ${names.map((name) => `${name} = ?`).join(', ')} WHERE id = ? RETURNING 1 AS one`
-}
-
-function overlongUnique(uniques: UniqueColumn[], values: (string | number | null)[]): Outcome<never> | null {
-	const index = values.findIndex((value) => typeof value === 'string' && Buffer.byteLength(value) > uniqueTextBytesMax)
-	const unique = uniques[index]
-	if (!unique) return null
-	const errors = [{ pointer: `/${unique.property}`, detail: `a unique text may take ${uniqueTextBytesMax} bytes` }]
-	return refuse('validation_failed', 'the data does not fit the schema of the collection', { errors })
 }
 
 /** Names the first unique property whose value another record has. */
