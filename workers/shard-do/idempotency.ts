@@ -22,6 +22,7 @@ export class Idempotencies {
 	readonly #sql: Sql
 	/** The day whose tables are known to exist. */
 	#ready: number | null = null
+	#news = false
 
 	constructor(sql: Sql) {
 		this.#sql = sql
@@ -63,6 +64,13 @@ export class Idempotencies {
 		this.#ready = null
 	}
 
+	/** Whether a table was made since this was last asked; it will have to go one day. */
+	takeNews(): boolean {
+		const news = this.#news
+		this.#news = false
+		return news
+	}
+
 	#prepare(now: number): number {
 		const window = windowAt(now)
 		if (this.#ready === window) return window
@@ -72,6 +80,7 @@ export class Idempotencies {
 			)
 		}
 		this.#ready = window
+		this.#news = true
 		return window
 	}
 }

@@ -2,39 +2,51 @@ import type { Page, PullReply, PullRequest } from '../../core/contract.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import type { Catalog } from './catalog.ts'
 import type { Definition } from './definition.ts'
-import { firstKept, head } from './journal.ts'
-import { readTenant, type TenantRow } from './tenant.ts'
+import type { TenantRow } from './tenant.ts'
 
 /**
  * Reads one page for the view: what changed after a position, with the state that the records have now. The page is read
- * by sets and printed by SQLite, and nothing in it passes through JavaScript row by row.
+ * by sets and printed by SQLite, and nothing in it passes through JavaScript row by row. Expects a refreshed catalog.
  */
 export function readPage(sql: Sql, catalog: Catalog, request: PullRequest): PullReply {
-	const tenant = readTenant(sql)
+	const tenant = catalog.tenant()
 	if (tenant.id !== request.tenant || tenant.shard !== request.shard)
 		return { kind: 'refused', reason: 'unknown_shard' }
 	if (tenant.epoch !== request.epoch) return { kind: 'refused', reason: 'epoch' }
-	const last = head(sql)
-	if (request.after > last) return { kind: 'refused', reason: 'diverged' }
-	if (request.after < firstKept(sql) - 1) return { kind: 'refused', reason: 'pruned' }
-
+	const { first, last } = sql.all<{ first: number; last: number }>(
+		'SELECT (SELECT min(seq) FROM journal) AS first, (SELECT max(seq) FROM journal) AS last',
+	)[0] ?? { first: 1, last: 0 }
 	const from = request.after
+	if (from > last) return { kind: 'refused', reason: 'diverged' }
+	if (from < first - 1) return { kind: 'refused', reason: 'pruned' }
+	if (from === last) return { kind: 'page', page: emptyPage(sql, tenant, from, from, last) }
+
 	const furthest = Math.min(last, from + request.entriesMax)
-	const schemaAt = firstSchemaEntry(sql, from, furthest)
+	const groups = changedCollections(sql, from, furthest)
+	const schemaAt = Math.min(...groups.map((group) => group.schemaAt ?? Number.POSITIVE_INFINITY))
 	if (schemaAt === from + 1) return { kind: 'page', page: schemaPage(sql, catalog, tenant, from, last) }
-	const to = boundBytes(sql, catalog, from, schemaAt === null ? furthest : schemaAt - 1, request.bytesMax)
-	return { kind: 'page', page: recordPage(sql, catalog, tenant, from, to, last) }
+	const changed = groups.flatMap(({ collection, records }) => (records > 0 ? [collection] : []))
+	const to = boundBytes(sql, catalog, changed, from, Math.min(furthest, schemaAt - 1), request.bytesMax)
+	return { kind: 'page', page: recordPage(sql, catalog, changed, emptyPage(sql, tenant, from, to, last)) }
 }
 
 const recordOps = `op IN ('create', 'update', 'delete')`
+const changedIds = `SELECT DISTINCT id FROM journal WHERE seq > ? AND seq <= ? AND collection = ? AND ${recordOps}`
 
-function firstSchemaEntry(sql: Sql, from: number, to: number): number | null {
-	return (
-		sql.all<{ seq: number | null }>(
-			"SELECT min(seq) AS seq FROM journal WHERE seq > ? AND seq <= ? AND op = 'schema'",
-			from,
-			to,
-		)[0]?.seq ?? null
+/** What a printed record takes besides its data. */
+const bytesPerRow = 300
+
+/** The collections that a range is about: how many of its entries are about records, and where the first schema entry is. */
+function changedCollections(
+	sql: Sql,
+	from: number,
+	to: number,
+): { collection: string; records: number; schemaAt: number | null }[] {
+	return sql.all(
+		`SELECT collection, sum(op <> 'schema') AS records, min(CASE WHEN op = 'schema' THEN seq END) AS schemaAt
+		FROM journal WHERE seq > ? AND seq <= ? AND collection IS NOT NULL GROUP BY collection`,
+		from,
+		to,
 	)
 }
 
@@ -56,61 +68,58 @@ function schemaPage(sql: Sql, catalog: Catalog, tenant: TenantRow, from: number,
 	return { ...page, schema: { kind: 'put', collection, fields, personal: personalOf(definition), createdAt } }
 }
 
-function recordPage(sql: Sql, catalog: Catalog, tenant: TenantRow, from: number, to: number, last: number): Page {
+/** A record's data is stored as `JSON.stringify` printed it, and ids need no quoting, so the page is plain concatenation. */
+function recordPage(sql: Sql, catalog: Catalog, changed: string[], page: Page): Page {
 	const upserts: string[] = []
 	const deletes: string[] = []
-	let upsertCount = 0
-	let deleteCount = 0
-	for (const { collection } of changedCollections(sql, from, to)) {
+	let { upsertCount, deleteCount } = page
+	for (const collection of changed) {
 		const definition = catalog.definition(collection)
-		const changed = `SELECT DISTINCT id FROM journal WHERE seq > ? AND seq <= ? AND collection = ? AND ${recordOps}`
-		if (definition) {
-			const personal = personalOf(definition)
-			const removed = personal.map(() => ', ?').join('')
-			const data = personal.length > 0 ? `json_remove(r.data${removed})` : 'json(r.data)'
-			const row = sql.all<{ n: number; rows: string }>(
-				`SELECT count(*) AS n, json_group_array(json_object('c', ?, 'i', r.id, 'v', r.version, 't', r.created_at, 'u', r.updated_at, 'd', ${data})) AS rows
-				FROM (${changed}) AS j JOIN ${definition.table} AS r ON r.id = j.id`,
-				collection,
-				...personal.map(jsonPath),
-				from,
-				to,
-				collection,
-			)[0]
-			if (row && row.n > 0) upserts.push(row.rows.slice(1, -1))
-			upsertCount += row?.n ?? 0
-		}
-		const absent = definition ? `WHERE NOT EXISTS (SELECT 1 FROM ${definition.table} AS r WHERE r.id = j.id)` : ''
-		const row = sql.all<{ n: number; rows: string }>(
-			`SELECT count(*) AS n, json_group_array(json_object('c', ?, 'i', j.id)) AS rows FROM (${changed}) AS j ${absent}`,
-			collection,
-			from,
-			to,
+		const personal = definition ? personalOf(definition) : []
+		const data = personal.length > 0 ? `json_remove(r.data${', ?'.repeat(personal.length)})` : 'r.data'
+		const start = `'{"c":"${collection}","i":"' || j.id || '"`
+		const row = sql.all<{ present: number; absent: number; upserts: string | null; deletes: string | null }>(
+			definition
+				? `SELECT count(r.id) AS present, count(*) - count(r.id) AS absent,
+					group_concat(${start},"v":' || r.version || ',"t":' || r.created_at || ',"u":' || r.updated_at || ',"d":' || ${data} || '}') AS upserts,
+					group_concat(CASE WHEN r.id IS NULL THEN ${start}}' END) AS deletes
+				FROM (${changedIds}) AS j LEFT JOIN ${definition.table} AS r ON r.id = j.id`
+				: `SELECT 0 AS present, count(*) AS absent, NULL AS upserts, group_concat(${start}}') AS deletes FROM (${changedIds}) AS j`,
+			...personal.map(jsonPath),
+			page.from,
+			page.to,
 			collection,
 		)[0]
-		if (row && row.n > 0) deletes.push(row.rows.slice(1, -1))
-		deleteCount += row?.n ?? 0
+		if (row?.upserts) upserts.push(row.upserts)
+		if (row?.deletes) deletes.push(row.deletes)
+		upsertCount += row?.present ?? 0
+		deleteCount += row?.absent ?? 0
 	}
-	const page = emptyPage(sql, tenant, from, to, last)
-	return { ...page, upserts: `[${upserts.join(',')}]`, upsertCount, deletes: `[${deletes.join(',')}]`, deleteCount }
+	return { ...page, upserts: `[${upserts.join()}]`, upsertCount, deletes: `[${deletes.join()}]`, deleteCount }
 }
 
 /** Halves the page until its records fit; a single record always does, because its size is limited. */
-function boundBytes(sql: Sql, catalog: Catalog, from: number, wanted: number, bytesMax: number): number {
+function boundBytes(
+	sql: Sql,
+	catalog: Catalog,
+	changed: string[],
+	from: number,
+	wanted: number,
+	bytesMax: number,
+): number {
 	let to = wanted
-	while (to > from + 1 && bytesBetween(sql, catalog, from, to) > bytesMax) to = from + Math.ceil((to - from) / 2)
+	while (to > from + 1 && bytesBetween(sql, catalog, changed, from, to) > bytesMax)
+		to = from + Math.ceil((to - from) / 2)
 	return to
 }
 
-function bytesBetween(sql: Sql, catalog: Catalog, from: number, to: number): number {
+function bytesBetween(sql: Sql, catalog: Catalog, changed: string[], from: number, to: number): number {
 	let bytes = 0
-	for (const { collection } of changedCollections(sql, from, to)) {
+	for (const collection of changed) {
 		const definition = catalog.definition(collection)
 		if (!definition) continue
 		const row = sql.all<{ bytes: number | null }>(
-			`SELECT sum(octet_length(r.data)) AS bytes
-			FROM (SELECT DISTINCT id FROM journal WHERE seq > ? AND seq <= ? AND collection = ? AND ${recordOps}) AS j
-			JOIN ${definition.table} AS r ON r.id = j.id`,
+			`SELECT sum(octet_length(r.data) + ${bytesPerRow}) AS bytes FROM (${changedIds}) AS j JOIN ${definition.table} AS r ON r.id = j.id`,
 			from,
 			to,
 			collection,
@@ -118,10 +127,6 @@ function bytesBetween(sql: Sql, catalog: Catalog, from: number, to: number): num
 		bytes += row?.bytes ?? 0
 	}
 	return bytes
-}
-
-function changedCollections(sql: Sql, from: number, to: number): { collection: string }[] {
-	return sql.all(`SELECT DISTINCT collection FROM journal WHERE seq > ? AND seq <= ? AND ${recordOps}`, from, to)
 }
 
 /** While a change of schema runs, what either schema calls personal stays here. */
@@ -134,7 +139,7 @@ function jsonPath(property: string): string {
 }
 
 function emptyPage(sql: Sql, tenant: TenantRow, from: number, to: number, last: number): Page {
-	const toAt = to === 0 ? null : (sql.all<{ at: number }>('SELECT at FROM journal WHERE seq = ?', to)[0]?.at ?? null)
+	const toAt = to === from ? null : (sql.all<{ at: number }>('SELECT at FROM journal WHERE seq = ?', to)[0]?.at ?? null)
 	const { slug, name, status, created_at: createdAt } = tenant
 	return {
 		epoch: tenant.epoch,

@@ -89,6 +89,14 @@ export class Shard {
 	readonly #announcer = new Announcer()
 	#counts: Counts | null = null
 	#acknowledged = 0
+	/** What the last checkpoint in storage says. */
+	#saved = { seq: 0, acknowledged: 0 }
+	/** When rows may have to go next, in milliseconds; a new instance looks at once. */
+	#maintenanceAt = 0
+	/** Whether entries are overdue that the view had not applied. */
+	#pruneWaits = false
+	/** Whether a change of schema may be running; true until an alarm has found none. */
+	#changing = true
 
 	constructor(ports: ShardPorts) {
 		this.#ports = ports
@@ -132,6 +140,7 @@ export class Shard {
 				rememberAnswer(this.#idempotencies, work, command, command.idempotency, ran.value)
 			return ran
 		})
+		if (operation.name === 'collection.put') this.#changing = true
 		if (outcome.ok) this.#arm()
 		return { ...outcome, ...rest }
 	}
@@ -211,24 +220,39 @@ export class Shard {
 		if (!counts) return
 		const now = this.#ports.clock()
 		this.#catalog.refresh()
-		const changing = sql.transaction(() => this.#stepChange(counts, now))
+		if (this.#changing) this.#changing = sql.transaction(() => this.#stepChange(counts, now))
 		counts.commit()
 		const last = head(sql)
-		// While writes go on, a checkpoint a second would be one more row to pay; it waits until the view is up to date.
-		const saved = readCheckpoint(sql)
-		const settled = this.#acknowledged === last && saved.acknowledged < last
-		if (settled || last - saved.seq >= checkpointEntries) counts.save(sql, this.#acknowledged)
-		const maintenanceAt = earliest([changing ? now + 1 : null, expire(sql, now), this.#prune(now)])
-		const { announce, next } = this.#announcer.ring(now, last, this.#acknowledged, maintenanceAt)
+		this.#checkpoint(counts, last)
+		if (this.#idempotencies.takeNews() || now >= this.#maintenanceAt) {
+			this.#maintenanceAt = earliest([expire(sql, now), this.#prune(now)]) ?? Number.POSITIVE_INFINITY
+		}
+		const dueAt = Math.min(this.#maintenanceAt, this.#changing ? now + 1 : Number.POSITIVE_INFINITY)
+		const { announce, next } = this.#announcer.ring(
+			now,
+			last,
+			this.#acknowledged,
+			Number.isFinite(dueAt) ? dueAt : null,
+		)
 		if (next !== null) this.#ports.arm(next)
 		if (!announce) return
-		const { id: tenant, shard, epoch } = readTenant(sql)
+		const { id: tenant, shard, epoch } = this.#catalog.tenant()
 		await this.#ports.announce({ tenant, shard, epoch, head: last })
+	}
+
+	/** While writes go on, a checkpoint a second would be one more row to pay; it waits until the view is up to date. */
+	#checkpoint(counts: Counts, last: number): void {
+		const settled = this.#acknowledged === last && this.#saved.acknowledged < last
+		if (!settled && last - this.#saved.seq < checkpointEntries) return
+		counts.save(this.#ports.sql, this.#acknowledged)
+		this.#saved = { seq: last, acknowledged: this.#acknowledged }
+		if (this.#pruneWaits) this.#maintenanceAt = 0
 	}
 
 	#load(): void {
 		this.#counts = Counts.load(this.#ports.sql)
-		this.#acknowledged = readCheckpoint(this.#ports.sql).acknowledged
+		this.#saved = readCheckpoint(this.#ports.sql)
+		this.#acknowledged = this.#saved.acknowledged
 	}
 
 	#arm(): void {
@@ -253,12 +277,12 @@ export class Shard {
 	/** Deletes what is old enough and answers when there will be more, in milliseconds. */
 	#prune(now: number): number | null {
 		const { sql } = this.#ports
-		const { seq, acknowledged } = readCheckpoint(sql)
-		const applied = Math.min(acknowledged, seq)
+		const applied = Math.min(this.#saved.acknowledged, this.#saved.seq)
 		if (prune(sql, now - journalKeptMs, applied, journalPruneRowsMax)) return now + 1
 		const oldest = oldestAt(sql)
 		// What is overdue but not applied waits for the view, and the last entry for a later one.
-		return oldest === null || oldest + journalKeptMs <= now ? null : oldest + journalKeptMs
+		this.#pruneWaits = oldest !== null && oldest + journalKeptMs <= now
+		return oldest === null || this.#pruneWaits ? null : oldest + journalKeptMs
 	}
 
 	/** Holds the caller against what the catalog says now; reading it touches storage at every event (S1). */
