@@ -1,4 +1,4 @@
-import type { Region, TenantId } from './ids.ts'
+import type { TenantId } from './ids.ts'
 
 /**
  * The control object: a tenant's right to exist. It is written before anything of the tenant is provisioned and is
@@ -36,14 +36,6 @@ export interface Claim {
 export type Begun =
 	/** `draft` is what the first request stored: minted values, sealed under the caller's key. */
 	{ state: 'started' | 'resumed' | 'finished'; draft: string } | { state: 'running' | 'mismatch' }
-
-/** How the rooms reach the rest of the system. One implementation, in `workers/env.ts`, is the only code that names bindings. */
-export interface Directory {
-	regions: readonly Region[]
-	control(region: Region): ControlStore
-	/** Null for a region that this deployment does not serve. */
-	hasRegion(region: Region): boolean
-}
 
 /**
  * Decides what becomes of a tenant whose creation was interrupted: it exists if its control object became `active`, and

@@ -4,7 +4,6 @@ import { isObject } from './schema/json.ts'
 import { Parsing } from './schema/parse.ts'
 import { type Check, type Meter, newMeter, Run } from './schema/run.ts'
 
-export type { Field, MetaField } from './schema/annotations.ts'
 export { supportedKeywords } from './schema/parse.ts'
 export { type Meter, newMeter } from './schema/run.ts'
 export { sameRules } from './schema/same.ts'

@@ -16,7 +16,7 @@ export interface OperationObject {
 	responses: Record<string, { content?: Record<string, { schema: JsonObject }>; headers?: Record<string, unknown> }>
 }
 
-export interface ParameterObject {
+interface ParameterObject {
 	name: string
 	in: 'path' | 'query' | 'header'
 	required?: boolean

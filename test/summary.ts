@@ -10,7 +10,7 @@ export default class Summary implements Reporter {
 			if (module.errors().length > 0) failed++
 			for (const test of module.children.allTests()) {
 				if (test.result().state === 'passed') passed++
-				else failed++
+				else if (test.result().state === 'failed') failed++
 			}
 		}
 		process.on('exit', () => process.stdout.write(`\n${passed} passed, ${failed} failed\n`))

@@ -4,7 +4,7 @@ import { escapeToken, isObject } from './json.ts'
 import type { Parsing } from './parse.ts'
 
 /** A top-level property that can be filtered and ordered by: typed as one scalar (or null), under a name that fits a query. */
-export interface Field {
+interface Field {
 	name: string
 	type: ScalarType
 	/** True when `null` is among its types. */
@@ -25,7 +25,7 @@ export interface Annotations {
 }
 
 /** What the system keeps for every record and can index. */
-export type MetaField = 'created_at' | 'updated_at'
+type MetaField = 'created_at' | 'updated_at'
 const metaFields: readonly unknown[] = ['created_at', 'updated_at'] satisfies MetaField[]
 
 const fieldName = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/

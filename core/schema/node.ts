@@ -12,9 +12,9 @@ export const typeBits = {
 } as const
 export type JsonType = keyof typeof typeBits
 
-export const anyType = 127
+const anyType = 127
 
-export type ObjectCheck = (value: Record<string, unknown>, keys: readonly string[], run: Run) => boolean
+type ObjectCheck = (value: Record<string, unknown>, keys: readonly string[], run: Run) => boolean
 
 /** The rules of one subschema while its keywords are read. */
 export interface Draft {

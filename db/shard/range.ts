@@ -5,7 +5,7 @@ import { type BoundField, type BoundFilter, fieldKey, type Scalar } from '../../
 import { type Fragment, fragment, join, raw } from '../fragment.ts'
 import { type ShardFragment, shardDialect } from './filter.ts'
 
-export type Range =
+type Range =
 	| { kind: 'points'; values: Scalar[] }
 	| { kind: 'null' }
 	| { kind: 'bounds'; lower: Bound | null; upper: Bound | null; notNull: boolean }

@@ -27,12 +27,15 @@ test('[D1] [I1] [J1] of writes under 25 kill -9 of the real process none that wa
 
 		let stopped = false
 		const attempts: Attempt[] = []
-		const writers = tenants.flatMap((tenant) => Array.from({ length: writersPerTenant }, (_, writer) => write(tenant, writer, attempts, () => stopped)))
+		const writers = tenants.flatMap((tenant) =>
+			Array.from({ length: writersPerTenant }, (_, writer) => write(tenant, writer, attempts, () => stopped)),
+		)
 		let kills = 0
 		let settledBefore = 0
 		let progressAt = Date.now()
 		while (kills < killsWanted) {
-			if (Date.now() - progressAt > 60_000) throw new Error(`no write was acknowledged for a minute after ${kills} kills`)
+			if (Date.now() - progressAt > 60_000)
+				throw new Error(`no write was acknowledged for a minute after ${kills} kills`)
 			await new Promise((resolve) => setTimeout(resolve, 50 + random() * 400))
 			// A kill tells nothing unless writes were acknowledged since the last one.
 			const settled = attempts.filter(({ outcome }) => outcome.kind === 'ok').length
@@ -47,7 +50,9 @@ test('[D1] [I1] [J1] of writes under 25 kill -9 of the real process none that wa
 
 		const acknowledged = attempts.filter(({ outcome }) => outcome.kind === 'ok').length
 		const repeated = attempts.filter(({ tries }) => tries > 1).length
-		console.log(`seed ${seed}: ${kills} kills, ${acknowledged} writes acknowledged, ${repeated} of them or of the open ones sent again`)
+		console.log(
+			`seed ${seed}: ${kills} kills, ${acknowledged} writes acknowledged, ${repeated} of them or of the open ones sent again`,
+		)
 		expect(acknowledged).toBeGreaterThan(500)
 		expect(repeated).toBeGreaterThan(kills)
 
@@ -55,7 +60,12 @@ test('[D1] [I1] [J1] of writes under 25 kill -9 of the real process none that wa
 			const mine = attempts.filter((attempt) => attempt.tenant === tenant)
 			// A retry with the same key settles what was unknown, and is the same effect if it had happened.
 			for (const attempt of mine.filter(({ outcome }) => outcome.kind === 'unknown')) {
-				const { status, body } = await tenant.client.send('POST', '/v1/collections/entries/records', { value: attempt.value }, { 'Idempotency-Key': attempt.key })
+				const { status, body } = await tenant.client.send(
+					'POST',
+					'/v1/collections/entries/records',
+					{ value: attempt.value },
+					{ 'Idempotency-Key': attempt.key },
+				)
 				expect([status, body.data]).toEqual([201, { value: attempt.value }])
 			}
 			await checkJournal(tenant, mine)
@@ -83,7 +93,13 @@ async function write(tenant: Tenant, writer: number, attempts: Attempt[], stoppe
 async function tryOnce({ tenant, key, value }: Attempt): Promise<Attempt['outcome']> {
 	try {
 		const path = '/v1/collections/entries/records'
-		const { status, headers, body } = await tenant.client.send('POST', path, { value }, { 'Idempotency-Key': key }, 5_000)
+		const { status, headers, body } = await tenant.client.send(
+			'POST',
+			path,
+			{ value },
+			{ 'Idempotency-Key': key },
+			5_000,
+		)
 		if (status === 201) return { kind: 'ok', id: body.id, position: Number(headers.get('Freehold-Position')) }
 		// Only a refusal settles that nothing was written, and none is expected here.
 		if (status < 500) throw new Unexpected(`${status} ${JSON.stringify(body)}`)
@@ -126,14 +142,28 @@ async function checkJournal(tenant: Tenant, attempts: Attempt[]): Promise<void> 
 }
 
 /** [V1] The view of every shard equals the shard, whatever the kills did to the queue, which lives in memory here. */
-async function checkView(stack: Awaited<ReturnType<typeof temporaryStack>>, region: string, tenants: Tenant[], attempts: Attempt[]): Promise<void> {
+async function checkView(
+	stack: Awaited<ReturnType<typeof temporaryStack>>,
+	region: string,
+	tenants: Tenant[],
+	attempts: Attempt[],
+): Promise<void> {
 	const operator = new Client(stack.url, stack.operatorToken)
-	await until('the view to be exact', async () => {
-		const { body } = await operator.ok('GET', '/v1/view/freshness')
-		return body.exact === true || body.freshness?.exact === true
-	}, 60_000)
+	await until(
+		'the view to be exact',
+		async () => {
+			const { body } = await operator.ok('GET', '/v1/view/freshness')
+			return body.exact === true || body.freshness?.exact === true
+		},
+		60_000,
+	)
 	for (const tenant of tenants.filter((one) => one.region === region)) {
-		const rows = await viewRows(stack, region, "SELECT (data->>'value')::int AS value FROM record WHERE tenant_id = $1 ORDER BY 1", [tenant.id])
+		const rows = await viewRows(
+			stack,
+			region,
+			"SELECT (data->>'value')::int AS value FROM record WHERE tenant_id = $1 ORDER BY 1",
+			[tenant.id],
+		)
 		const wanted = attempts.filter((attempt) => attempt.tenant === tenant).map(({ value }) => value)
 		expect(rows.map(({ value }) => value)).toEqual(wanted.toSorted((a, b) => a - b))
 	}

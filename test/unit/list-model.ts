@@ -1,7 +1,7 @@
 /** Random collections and queries, and what they must answer: filtered and sorted in plain JavaScript, without any SQL. */
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
-import type { PagePosition, ScalarType, StoredRecord } from '../../core/contract.ts'
+import type { ScalarType, StoredRecord } from '../../core/contract.ts'
 import type { RawFilter } from '../../core/query.ts'
 import { normaliseUnique } from '../../core/schema.ts'
 import { fieldExpression } from '../../db/shard/list.ts'
@@ -330,5 +330,3 @@ export function openCollection(all: readonly StoredRecord[], indexed: Iterable<s
 export const uniqueColumns = new Map([['e-mail', { column: 'u_1', mode: 'ci' as const }]])
 /** By `fieldKey`. */
 export const indexable = ['name', 'e-mail', 'age', 'score', 'ok', 'data.created_at', 'created_at', 'updated_at']
-
-export type { PagePosition }

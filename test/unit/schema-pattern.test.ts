@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { patternCharsMax } from '../../core/limits.ts'
-import { parseSchema } from '../../core/schema.ts'
 import { compilePattern, type Pattern } from '../../core/schema/pattern.ts'
+import { parseSchema } from '../../core/schema.ts'
 
 function compiled(source: string): Pattern {
 	const pattern = compilePattern(source)

@@ -50,7 +50,7 @@ export function deleteCollection(work: Work, takes: { collection: string }): Out
 	return accept({ position: journalSchema(work, takes.collection, null) })
 }
 
-export function infoOf(work: Work, definition: Definition): CollectionInfo {
+function infoOf(work: Work, definition: Definition): CollectionInfo {
 	const { name, schemaText, createdAt, updatedAt, change } = definition
 	return { name, schema: schemaText, records: work.counts.of(definition.number), createdAt, updatedAt, change }
 }

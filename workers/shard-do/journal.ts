@@ -33,7 +33,7 @@ export function append(sql: Sql, entry: Entry): number {
 }
 
 /** The first position that is still kept; `head + 1` never occurs because the last entry always stays. */
-export function firstKept(sql: Sql): number {
+function firstKept(sql: Sql): number {
 	return sql.all<{ first: number | null }>('SELECT min(seq) AS first FROM journal')[0]?.first ?? 1
 }
 

@@ -108,7 +108,7 @@ export function unknownCollection(name: string): Outcome<never> {
 }
 
 /** What an index of this collection can serve: properties with `x-index`, and the times that the root's `x-index` names. */
-export function indexedFields(definition: Definition): Set<string> {
+function indexedFields(definition: Definition): Set<string> {
 	const indexed = new Set<string>(definition.schema.indexMeta)
 	for (const field of definition.schema.fields.values()) if (field.index) indexed.add(propertyKey(field.name))
 	return indexed
