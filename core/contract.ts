@@ -246,12 +246,14 @@ export interface WakeUp {
 	head: number
 }
 
-/** The consumer asks for what follows `after`, which also acknowledges everything up to `after`. */
+/** The consumer asks for what follows `after`. */
 export interface PullRequest {
 	tenant: TenantId
 	shard: number
 	epoch: number
 	after: number
+	/** What the view has, which the request acknowledges; `after` itself unless a page is read ahead. */
+	applied?: number
 	entriesMax: number
 	bytesMax: number
 }

@@ -87,7 +87,7 @@ export class ScriptedShard implements Pick<Shard, 'pull'> {
 		await this.beforePull(request)
 		if (request.epoch !== this.epoch) return { kind: 'refused', reason: 'epoch' }
 		if (request.after > this.head) return { kind: 'refused', reason: 'diverged' }
-		this.acknowledged = Math.max(this.acknowledged, request.after)
+		this.acknowledged = Math.max(this.acknowledged, request.applied ?? request.after)
 		return { kind: 'page', page: this.#page(request) }
 	}
 

@@ -235,3 +235,19 @@ test('a dead letter names its entry by where it is, never by what it holds', () 
 	})
 	expect(entryOf({})).toEqual({ op: 'none', collection: null, recordId: null, reason })
 })
+
+test('[J2] a page that is read ahead acknowledges only what was applied', async () => {
+	const asked: { after: number; applied: number | undefined; statements: number }[] = []
+	let statements = 0
+	const database = agreeable((what) => {
+		if ('fences' in what) statements++
+	})
+	const pull = async ({ after, applied }: PullRequest) => {
+		asked.push({ after, applied, statements })
+		return page(after, Math.min(after + 1, 4), 4)
+	}
+	await consume([message(wakeUp('a'))], testPorts([], database, { shardOf: () => ({ pull }) }))
+	expect(asked.map(({ after }) => after)).toEqual([0, 1, 2, 3, 4])
+	for (const { applied, statements: done } of asked) expect(applied).toBeLessThanOrEqual(done)
+	expect(asked.at(-1)?.applied).toBe(4)
+})

@@ -30,20 +30,25 @@ export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn): 
 	let head = wakeUp.head
 	/** Where a page ended that Postgres refused: the entry to blame is at or before it. */
 	let refusedTo: number | null = null
+	/** The page after the one that is being applied, read meanwhile. */
+	let ahead: Promise<PullReply> | null = null
 	for (let pages = 0; pages < pagesPerDeliveryMax; pages++) {
 		if (wakeUp.epoch < watermark.epoch) return { end: 'superseded' }
 		// A search for a poisoned entry is finished whatever the time, else the next turn would start it from the beginning.
 		if (refusedTo === null && ports.now() - startedAt >= deliveryMsMax) break
-		const reply = await pull(ports, watermark, entriesWanted(watermark, refusedTo))
+		const reply: PullReply = await (ahead ?? pull(ports, watermark, watermark.appliedSeq, entriesWanted(watermark, refusedTo)))
+		ahead = null
 		if (reply.kind === 'refused') return { end: 'refused', reason: reply.reason }
 		const { page } = reply
 		assertFollows(page, watermark)
 		if (page.to === page.from) return { end: 'current' }
 		head = page.head
+		const next = page.to < head && refusedTo === null ? pullAhead(ports, watermark, page.to) : null
 		switch (await applyOrSetAside(writer, watermark, page, ports)) {
 			case 'applied':
 				watermark = movedBy(page, watermark)
 				if (refusedTo !== null && page.to >= refusedTo) refusedTo = null
+				ahead = next
 				break
 			case 'set_aside':
 				watermark = movedBy(page, watermark)
@@ -86,9 +91,24 @@ function movedBy(page: Page, watermark: Watermark): Watermark {
 	return { ...watermark, revision: watermark.revision + 1, appliedSeq: page.to }
 }
 
-async function pull({ shardOf, sleep }: Turn, watermark: Watermark, entriesMax: number): Promise<PullReply> {
-	const { tenant, shard, epoch, appliedSeq } = watermark
-	const request: PullRequest = { tenant, shard, epoch, after: appliedSeq, entriesMax, bytesMax: pageBytesMax }
+/**
+ * Reads the next page while this one is applied. It is applied under the revision that this page will leave, so nothing but
+ * this page, which was read before it, can come between; and it acknowledges no more than what was applied.
+ */
+function pullAhead(ports: Turn, watermark: Watermark, after: number): Promise<PullReply> {
+	const reply = pull(ports, watermark, after, pageEntriesMax)
+	// Whether anybody waits for it depends on how the application of this page ends.
+	reply.catch(() => {})
+	return reply
+}
+
+async function pull(
+	{ shardOf, sleep }: Turn,
+	{ tenant, shard, epoch, appliedSeq: applied }: Watermark,
+	after: number,
+	entriesMax: number,
+): Promise<PullReply> {
+	const request: PullRequest = { tenant, shard, epoch, after, applied, entriesMax, bytesMax: pageBytesMax }
 	const answered = new AbortController()
 	const tooLate = sleep(pullMsMax, answered.signal).then((): never => {
 		throw new PullTimeout()

@@ -191,7 +191,7 @@ export class Shard {
 		if (!this.#counts) return { kind: 'refused', reason: 'unknown_shard' }
 		this.#catalog.refresh()
 		const reply = readPage(sql, this.#catalog, request)
-		if (reply.kind === 'page') this.#acknowledge(request.after)
+		if (reply.kind === 'page') this.#acknowledge(request.applied ?? request.after)
 		return reply
 	}
 
