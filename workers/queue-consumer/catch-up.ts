@@ -36,14 +36,16 @@ export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn): 
 		if (wakeUp.epoch < watermark.epoch) return { end: 'superseded' }
 		// A search for a poisoned entry is finished whatever the time, else the next turn would start it from the beginning.
 		if (refusedTo === null && ports.now() - startedAt >= deliveryMsMax) break
-		const reply: PullReply = await (ahead ?? pull(ports, watermark, watermark.appliedSeq, entriesWanted(watermark, refusedTo)))
+		const reply: PullReply = await (ahead ??
+			pull(ports, watermark, watermark.appliedSeq, entriesWanted(watermark, refusedTo)))
 		ahead = null
 		if (reply.kind === 'refused') return { end: 'refused', reason: reply.reason }
-		const { page } = reply
+		const page: Page = reply.page
 		assertFollows(page, watermark)
 		if (page.to === page.from) return { end: 'current' }
 		head = page.head
-		const next = page.to < head && refusedTo === null ? pullAhead(ports, watermark, page.to) : null
+		const next: Promise<PullReply> | null =
+			page.to < head && refusedTo === null ? pullAhead(ports, watermark, page.to) : null
 		switch (await applyOrSetAside(writer, watermark, page, ports)) {
 			case 'applied':
 				watermark = movedBy(page, watermark)

@@ -4,46 +4,88 @@ import type { Catalog } from './catalog.ts'
 import type { Definition } from './definition.ts'
 import type { TenantRow } from './tenant.ts'
 
-/**
- * Reads one page for the view: what changed after a position, with the state that the records have now. The page is read
- * by sets and printed by SQLite, and nothing in it passes through JavaScript row by row. Expects a refreshed catalog.
- */
-export function readPage(sql: Sql, catalog: Catalog, request: PullRequest): PullReply {
-	const tenant = catalog.tenant()
-	if (tenant.id !== request.tenant || tenant.shard !== request.shard)
-		return { kind: 'refused', reason: 'unknown_shard' }
-	if (tenant.epoch !== request.epoch) return { kind: 'refused', reason: 'epoch' }
-	const { first, last } = sql.all<{ first: number; last: number }>(
-		'SELECT (SELECT min(seq) FROM journal) AS first, (SELECT max(seq) FROM journal) AS last',
-	)[0] ?? { first: 1, last: 0 }
-	const from = request.after
-	if (from > last) return { kind: 'refused', reason: 'diverged' }
-	if (from < first - 1) return { kind: 'refused', reason: 'pruned' }
-	if (from === last) return { kind: 'page', page: emptyPage(sql, tenant, from, from, last) }
+/** Entries of the first page that an instance reads; it learns from there how many fit. */
+const entriesAtFirst = 1_000
 
-	const furthest = Math.min(last, from + request.entriesMax)
-	const groups = changedCollections(sql, from, furthest)
-	const schemaAt = Math.min(...groups.map((group) => group.schemaAt ?? Number.POSITIVE_INFINITY))
-	if (schemaAt === from + 1) return { kind: 'page', page: schemaPage(sql, catalog, tenant, from, last) }
-	const changed = groups.flatMap(({ collection, records }) => (records > 0 ? [collection] : []))
-	const to = boundBytes(sql, catalog, changed, from, Math.min(furthest, schemaAt - 1), request.bytesMax)
-	return { kind: 'page', page: recordPage(sql, catalog, changed, emptyPage(sql, tenant, from, to, last)) }
+/**
+ * Reads pages for the view: what changed after a position, with the state that the records have now. A page is read by sets
+ * and printed by SQLite, and nothing in it passes through JavaScript row by row.
+ */
+export class PageReader {
+	readonly #sql: Sql
+	readonly #catalog: Catalog
+	/** How many entries of this tenant's records fit into a page, as far as the last pages tell. */
+	#entries = entriesAtFirst
+
+	constructor(sql: Sql, catalog: Catalog) {
+		this.#sql = sql
+		this.#catalog = catalog
+	}
+
+	/** Expects a refreshed catalog. */
+	read(request: PullRequest): PullReply {
+		const sql = this.#sql
+		const tenant = this.#catalog.tenant()
+		if (tenant.id !== request.tenant || tenant.shard !== request.shard)
+			return { kind: 'refused', reason: 'unknown_shard' }
+		if (tenant.epoch !== request.epoch) return { kind: 'refused', reason: 'epoch' }
+		const { first, last } = sql.all<{ first: number; last: number }>(
+			'SELECT (SELECT min(seq) FROM journal) AS first, (SELECT max(seq) FROM journal) AS last',
+		)[0] ?? { first: 1, last: 0 }
+		const from = request.after
+		if (from > last) return { kind: 'refused', reason: 'diverged' }
+		if (from < first - 1) return { kind: 'refused', reason: 'pruned' }
+		if (from === last) return { kind: 'page', page: emptyPage(sql, tenant, from, from, last) }
+
+		const furthest = Math.min(last, from + Math.min(request.entriesMax, this.#entries))
+		const groups = changedCollections(sql, from, furthest)
+		const schemaAt = Math.min(...groups.map((group) => group.schemaAt ?? Number.POSITIVE_INFINITY))
+		if (schemaAt === from + 1) return { kind: 'page', page: schemaPage(sql, this.#catalog, tenant, from, last) }
+		const changed = groups.filter(({ records }) => records > 0)
+		const to = Math.min(furthest, schemaAt - 1)
+		return { kind: 'page', page: this.#fit(changed, emptyPage(sql, tenant, from, to, last), request.bytesMax) }
+	}
+
+	/** Halves the page until it fits; a single record always does, because its size is limited. */
+	#fit(changed: Group[], wanted: Page, bytesMax: number): Page {
+		let page = wanted
+		for (;;) {
+			const entries = page.to - page.from
+			const read = this.#attempt(changed, page)
+			if (read && (read.upserts.length <= bytesMax || entries === 1)) {
+				if (entries >= this.#entries && read.upserts.length * 2 <= bytesMax) this.#entries *= 2
+				return read
+			}
+			this.#entries = Math.ceil(entries / 2)
+			page = emptyPage(this.#sql, this.#catalog.tenant(), page.from, page.from + this.#entries, page.head)
+		}
+	}
+
+	/** Null when the engine says that the page is too large to be one text. */
+	#attempt(changed: Group[], page: Page): Page | null {
+		try {
+			return recordPage(this.#sql, this.#catalog, changed, page)
+		} catch (error) {
+			if (page.to - page.from === 1) throw error
+			return null
+		}
+	}
+}
+
+interface Group {
+	collection: string
+	/** Entries about records, and how many of these are no creations; only then can a record come twice. */
+	records: number
+	others: number
+	schemaAt: number | null
 }
 
 const recordOps = `op IN ('create', 'update', 'delete')`
-const changedIds = `SELECT DISTINCT id FROM journal WHERE seq > ? AND seq <= ? AND collection = ? AND ${recordOps}`
 
-/** What a printed record takes besides its data. */
-const bytesPerRow = 300
-
-/** The collections that a range is about: how many of its entries are about records, and where the first schema entry is. */
-function changedCollections(
-	sql: Sql,
-	from: number,
-	to: number,
-): { collection: string; records: number; schemaAt: number | null }[] {
+function changedCollections(sql: Sql, from: number, to: number): Group[] {
 	return sql.all(
-		`SELECT collection, sum(op <> 'schema') AS records, min(CASE WHEN op = 'schema' THEN seq END) AS schemaAt
+		`SELECT collection, sum(op <> 'schema') AS records, sum(op IN ('update', 'delete')) AS others,
+			min(CASE WHEN op = 'schema' THEN seq END) AS schemaAt
 		FROM journal WHERE seq > ? AND seq <= ? AND collection IS NOT NULL GROUP BY collection`,
 		from,
 		to,
@@ -69,12 +111,13 @@ function schemaPage(sql: Sql, catalog: Catalog, tenant: TenantRow, from: number,
 }
 
 /** A record's data is stored as `JSON.stringify` printed it, and ids need no quoting, so the page is plain concatenation. */
-function recordPage(sql: Sql, catalog: Catalog, changed: string[], page: Page): Page {
+function recordPage(sql: Sql, catalog: Catalog, changed: Group[], page: Page): Page {
 	const upserts: string[] = []
 	const deletes: string[] = []
 	let { upsertCount, deleteCount } = page
-	for (const collection of changed) {
+	for (const { collection, others } of changed) {
 		const definition = catalog.definition(collection)
+		const changedIds = `SELECT ${others > 0 ? 'DISTINCT' : ''} id FROM journal WHERE seq > ? AND seq <= ? AND collection = ? AND ${recordOps}`
 		const personal = definition ? personalOf(definition) : []
 		const data = personal.length > 0 ? `json_remove(r.data${', ?'.repeat(personal.length)})` : 'r.data'
 		const start = `'{"c":"${collection}","i":"' || j.id || '"`
@@ -96,37 +139,6 @@ function recordPage(sql: Sql, catalog: Catalog, changed: string[], page: Page): 
 		deleteCount += row?.absent ?? 0
 	}
 	return { ...page, upserts: `[${upserts.join()}]`, upsertCount, deletes: `[${deletes.join()}]`, deleteCount }
-}
-
-/** Halves the page until its records fit; a single record always does, because its size is limited. */
-function boundBytes(
-	sql: Sql,
-	catalog: Catalog,
-	changed: string[],
-	from: number,
-	wanted: number,
-	bytesMax: number,
-): number {
-	let to = wanted
-	while (to > from + 1 && bytesBetween(sql, catalog, changed, from, to) > bytesMax)
-		to = from + Math.ceil((to - from) / 2)
-	return to
-}
-
-function bytesBetween(sql: Sql, catalog: Catalog, changed: string[], from: number, to: number): number {
-	let bytes = 0
-	for (const collection of changed) {
-		const definition = catalog.definition(collection)
-		if (!definition) continue
-		const row = sql.all<{ bytes: number | null }>(
-			`SELECT sum(octet_length(r.data) + ${bytesPerRow}) AS bytes FROM (${changedIds}) AS j JOIN ${definition.table} AS r ON r.id = j.id`,
-			from,
-			to,
-			collection,
-		)[0]
-		bytes += row?.bytes ?? 0
-	}
-	return bytes
 }
 
 /** While a change of schema runs, what either schema calls personal stays here. */

@@ -28,7 +28,7 @@ import { runningChange } from './definition.ts'
 import { expire, Idempotencies } from './idempotency.ts'
 import { append, changesAfter, head, oldestAt, prune } from './journal.ts'
 import { createKey, deleteKey, insertKey, listKeys } from './keys.ts'
-import { readPage } from './pull.ts'
+import { PageReader } from './pull.ts'
 import { Rate } from './rate.ts'
 import { createRecord, deleteRecord, getRecord, listCollectionRecords, patchRecord, putRecord } from './records.ts'
 import { failChange, stepChange } from './schema-change.ts'
@@ -84,6 +84,7 @@ export class Shard {
 	readonly #ports: ShardPorts
 	readonly #catalog: Catalog
 	readonly #idempotencies: Idempotencies
+	readonly #pages: PageReader
 	readonly #rate = new Rate()
 	readonly #storage: StorageGauge
 	readonly #announcer = new Announcer()
@@ -102,6 +103,7 @@ export class Shard {
 		this.#ports = ports
 		this.#storage = new StorageGauge(ports.sql)
 		this.#catalog = new Catalog(ports.sql, ports.random)
+		this.#pages = new PageReader(ports.sql, this.#catalog)
 		this.#idempotencies = new Idempotencies(ports.sql)
 		if (!isProvisioned(ports.sql)) return
 		migrate(ports.sql)
@@ -187,10 +189,9 @@ export class Shard {
 	}
 
 	pull(request: PullRequest): PullReply {
-		const { sql } = this.#ports
 		if (!this.#counts) return { kind: 'refused', reason: 'unknown_shard' }
 		this.#catalog.refresh()
-		const reply = readPage(sql, this.#catalog, request)
+		const reply = this.#pages.read(request)
 		if (reply.kind === 'page') this.#acknowledge(request.applied ?? request.after)
 		return reply
 	}
