@@ -31,7 +31,7 @@ beforeAll(async () => {
 
 afterAll(() => expect(log.join('\n')).not.toContain(canary))
 
-test('a query that cannot be understood is refused by the name of its parameter, in the address and in a body', async () => {
+test('[L1] a query that cannot be understood is refused by the name of its parameter, in the address and in a body', async () => {
 	await each(hostileQueries, async (query) => {
 		const name = decodeURIComponent(query.split('=')[0] ?? '')
 		const inAddress = await readProblem(await send('GET', `${records}?${query}`, tenant.secret))
@@ -127,7 +127,7 @@ test('a schema that promises what nobody checks, or costs too much, is refused b
 /** Milliseconds that a single write may take on a busy machine; those below would take hours with a naive engine. */
 const patient = 5_000
 
-test('patterns that make other engines backtrack for ever are judged in linear time', async () => {
+test('[L1] patterns that make other engines backtrack for ever are judged in linear time', async () => {
 	const patterns = [
 		'^(a+)+$',
 		'^(a|a)*$',
@@ -150,7 +150,7 @@ test('patterns that make other engines backtrack for ever are judged in linear t
 	})
 })
 
-test('a schema whose branches double at each level is stopped, and says that it was too much', async () => {
+test('[L1] a schema whose branches double at each level is stopped, and says that it was too much', async () => {
 	const doubling = (keyword: string, depth: number) => ({
 		$defs: Object.fromEntries(
 			Array.from({ length: depth }, (_, level) => [

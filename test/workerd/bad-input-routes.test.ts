@@ -69,7 +69,7 @@ test('every route that takes a body is tried with broken ones', () => {
 	expect(withBody().map(({ name }) => name)).toEqual(taking.map(({ method, path }) => `${method} ${path}`))
 })
 
-test('a body that is no JSON is refused by every route, and nothing of it is repeated', async () => {
+test('[L1] a body that is no JSON is refused by every route, and nothing of it is repeated', async () => {
 	for (const { name, method, path, bearer } of withBody()) {
 		await each(Object.entries(refusedJson), async ([kind, text]) => {
 			const response = await send(method, path, bearer, text.replaceAll('"a', `"${canary}`))
@@ -83,7 +83,7 @@ test('a body that is no JSON is refused by every route, and nothing of it is rep
 	}
 })
 
-test('nesting from two levels to a hundred thousand is taken or refused by every route, and stops nothing', async () => {
+test('[L1] nesting from two levels to a hundred thousand is taken or refused by every route, and stops nothing', async () => {
 	const nests: [string, string][] = [
 		['[', ']'],
 		['{"a":', '}'],
@@ -105,7 +105,7 @@ test('nesting from two levels to a hundred thousand is taken or refused by every
 	}
 })
 
-test('a body of the wrong shape is refused by every route, naming the place', async () => {
+test('[L1] a body of the wrong shape is refused by every route, naming the place', async () => {
 	const scalars = ['null', 'true', '0', '""', '[]', '[{}]', `"${canary}"`, `["${canary}"]`, `[["${canary}"]]`]
 	const values = [null, true, 0, -1, 1.5, canary, [], [canary], {}, { a: canary }, [[[]]]]
 	for (const { name, method, path, bearer, body = {} } of withBody()) {
@@ -191,7 +191,7 @@ test('a media type that is not taken is 415, saying which one is', async () => {
 	}
 })
 
-test('a strange segment in the place of any parameter is a plain 4xx, or another route', async () => {
+test('[L1] a strange segment in the place of any parameter is a plain 4xx, or another route', async () => {
 	await each(strangeSegments, async (segment) => {
 		for (const { name, method, path, bearer, body } of targets(segment)) {
 			if (!name.includes('{')) continue
@@ -271,7 +271,7 @@ test('preconditions that are not well-formed are refused, wherever they could de
 	expect(await tagOf(record)).toBe(tag)
 })
 
-test('headers with anything in them change nothing but what they are for', async () => {
+test('[L1] headers with anything in them change nothing but what they are for', async () => {
 	const isHeader = (text: string) => /^[\x20-\x7e]+$/.test(text) && text.length < 4_000
 	const values = [...strangeTexts.filter(isHeader), 'x'.repeat(4_000), ',,,', 'a=b;c="d', '"', '\\"']
 	const names = ['X-Request-Id', 'Prefer', 'Accept', 'Range', 'Cookie', 'Origin', 'Content-Encoding', 'Accept-Encoding']
@@ -337,7 +337,7 @@ test('other methods are 405 with what is allowed, HEAD is GET without a body, OP
 		expect((await readProblem(await send('GET', path, tenant.secret))).code, path).toBe('not_found')
 })
 
-test('a body whose length is unknown, wrong or a lie is read to its end or refused', async () => {
+test('[L1] a body whose length is unknown, wrong or a lie is read to its end or refused', async () => {
 	const path = '/v1/collections/things/records'
 	const bytes = new TextEncoder().encode(JSON.stringify({ text: canary }))
 	const inPieces = (pieces: number[], end: 'close' | 'error') =>

@@ -68,7 +68,7 @@ for (const [way, write] of Object.entries(ways)) {
 	})
 }
 
-test('bytes that are not UTF-8 are refused, in a value and in a name', async () => {
+test('[L1] bytes that are not UTF-8 are refused, in a value and in a name', async () => {
 	const encoder = new TextEncoder()
 	for (const [name, bytes] of Object.entries(brokenUtf8)) {
 		for (const [start, end] of [
@@ -117,7 +117,7 @@ test('a schema may declare such a name, and its rules then hold for it', async (
 	})
 })
 
-test('every strange text comes back equal, and a search for it finds it and it alone', async () => {
+test('[L1] every strange text comes back equal, and a search for it finds it and it alone', async () => {
 	const path = '/v1/collections/texts/records'
 	await each(strangeTexts, async (text) => {
 		const written = await send('POST', path, tenant.secret, { text })

@@ -96,7 +96,7 @@ const hasMeaning = /collections\/\{collection\}$|batch$|tenants$|search$|records
 for (const { method, path, access } of routeTable) {
 	const runs = { numRuns: 40, endOnFailure: true }
 
-	test(`${method} ${path} answers what the document allows as the document says`, async () => {
+	test(`[L1] ${method} ${path} answers what the document allows as the document says`, async () => {
 		const { known, ask } = await prepare(method, path, access.audience)
 		const closed = validRequests(document, path, operationOf(method, path), known, true)
 		await fc.assert(
@@ -115,7 +115,7 @@ for (const { method, path, access } of routeTable) {
 		)
 	})
 
-	test(`${method} ${path} answers what the document forbids with a status that it names`, async () => {
+	test(`[L1] ${method} ${path} answers what the document forbids with a status that it names`, async () => {
 		const { known, ask } = await prepare(method, path, access.audience)
 		const broken = brokenRequests(document, path, operationOf(method, path), known)
 		await fc.assert(
