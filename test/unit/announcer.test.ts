@@ -81,7 +81,7 @@ test('1,000 writes of one busy tenant share alarms and send at most 20 messages'
 	expect(armed).toBeLessThanOrEqual(20)
 })
 
-test('[J2] nothing is pruned that the view has not applied, and positions go on afterwards', async () => {
+test('[J1] [J2] nothing is pruned that the view has not applied, and positions go on afterwards', async () => {
 	const fixture = await settled()
 	for (let record = 0; record < 10; record++) await fixture.create('people', { email: `${record}@example.com` })
 	fixture.now += 500 * 86_400_000
