@@ -16,12 +16,13 @@ export type Caller = { kind: 'key'; id: string; secretHash: string } | { kind: '
 
 /**
  * An idempotent request. `key` hashes caller, method, path and the client's key; `fingerprint` hashes what was asked.
- * `seal` is 32 bytes in base64url, derived from the bearer and the client's key: an answer that holds a secret rests under it.
+ * `seal` is 32 bytes in base64url, derived from the bearer and the client's key: an answer that holds a secret rests under it. It is
+ * null for all other answers.
  */
 export interface Idempotency {
 	key: string
 	fingerprint: string
-	seal: string
+	seal: string | null
 }
 
 /** JSON text that the edge has parsed, checked and printed again with `JSON.stringify`: well-formed, bounded, no U+0000. */

@@ -1,5 +1,5 @@
 import { parseTenantId, regionOf } from '../../core/ids.ts'
-import { hashSecret, looksLikeKey, parseKey, sameHash } from '../../core/keys.ts'
+import { hashSecret, looksLikeKey, type ParsedKey, parseKey, sameHash } from '../../core/keys.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import type { Call, OperatorCall, TenantCall } from './call.ts'
 import type { OperatorScope, OperatorToken } from './ports.ts'
@@ -18,6 +18,22 @@ export function authenticateTenant(call: Call): Outcome<Pick<TenantCall, 'tenant
 	if (operatorOf(call, bearer))
 		return refuse('insufficient_scope', 'this call takes an API key of a tenant, not an operator token')
 	return refuse('unauthorized', 'the API key is not valid')
+}
+
+/** API keys whose MAC was checked in this isolate lately; checking it is most of what the edge computes for a read. */
+const checkedKeys = new WeakMap<Call['ports']['config'], Map<string, ParsedKey>>()
+const checkedKeysMax = 10_000
+
+function _keyOf({ ports: { config } }: Call, bearer: string): ParsedKey | null {
+	const checked = checkedKeys.get(config) ?? new Map<string, ParsedKey>()
+	const present = checked.get(bearer)
+	if (present) return present
+	const key = parseKey(bearer, config.signingSecrets)
+	// Only what is genuine is kept, so made-up keys cannot push out others.
+	if (!key) return null
+	if (checked.size >= checkedKeysMax) checked.clear()
+	checkedKeys.set(config, checked.set(bearer, key))
+	return key
 }
 
 /** Finds the operator token and holds it against the scope that the route needs; `admin` includes `read`. */

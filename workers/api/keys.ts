@@ -53,7 +53,7 @@ export const keyRoutes: readonly Route[] = [
 			const body = await readShape(call, keyInput)
 			if (!body.ok) return body
 			const { name, scopes, expires_at: expiresAt } = body.value.value
-			const idempotency = readIdempotency(call, body.value.text)
+			const idempotency = readIdempotency(call, body.value.text, 'secret')
 			if (!idempotency.ok) return idempotency
 			const { config, clock, random } = call.ports
 			const prepared = mintKey(call.tenant, config.signingSecrets[0], clock(), random)

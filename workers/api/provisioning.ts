@@ -45,6 +45,7 @@ export async function provisionTenant(
 	}
 	const request = call.ports.claim('request', idempotency.key)
 	const { fingerprint } = idempotency
+	if (idempotency.seal === null) throw new Error('the draft of a tenant holds a secret and must be sealed')
 	const draft = seal(idempotency.seal, JSON.stringify(fresh), call.ports.random)
 	const begun = await reach(call, 'claim.begin', () => request.begin({ fingerprint, draft }))
 	if (!begun.ok) return begun

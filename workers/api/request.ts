@@ -168,9 +168,14 @@ const quotedKey = /^"((?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)"$/
 
 /**
  * Reads `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header), quoted or bare. `text` stands for the request's
- * body: its normalised form, so that the same values written differently are the same request.
+ * body: its normalised form, so that the same values written differently are the same request. An answer that holds a secret
+ * rests sealed.
  */
-export function readIdempotency(call: CallerCall, text: string): Outcome<Idempotency | null> {
+export function readIdempotency(
+	call: CallerCall,
+	text: string,
+	answer: 'plain' | 'secret' = 'plain',
+): Outcome<Idempotency | null> {
 	const header = call.c.req.header('Idempotency-Key')
 	if (header === undefined) return accept(null)
 	const key = quotedKey.exec(header)?.[1]?.replace(/\\(["\\])/g, '$1') ?? bareKey.exec(header)?.[0] ?? ''
@@ -182,7 +187,7 @@ export function readIdempotency(call: CallerCall, text: string): Outcome<Idempot
 	return accept({
 		key: digest([callerName(call.caller), req.method, req.path, key]),
 		fingerprint: digest(fingerprint),
-		seal: sealKey(call.bearer, key),
+		seal: answer === 'secret' ? sealKey(call.bearer, key) : null,
 	})
 }
 

@@ -67,7 +67,7 @@ export const tenantsRoutes: readonly Route[] = [
 			const { slug, name, region: regionText } = body.value.value
 			const region = chooseRegion(call, regionText)
 			if (!region.ok) return region
-			const idempotency = readIdempotency(call, body.value.text)
+			const idempotency = readIdempotency(call, body.value.text, 'secret')
 			if (!idempotency.ok) return idempotency
 			const provisioned = await provisionTenant(call, { slug, name, region: region.value }, idempotency.value)
 			if (!provisioned.ok) return provisioned

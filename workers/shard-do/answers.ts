@@ -10,8 +10,8 @@ import type { Work } from './work.ts'
  */
 type Resting = {
 	[N in OperationName]: {
-		store(answer: Answer<N>, work: Work, seal: string): unknown
-		restore(stored: never, takes: Operations[N]['takes'], seal: string): Answer<N>
+		store(answer: Answer<N>, work: Work, seal: string | null): unknown
+		restore(stored: never, takes: Operations[N]['takes'], seal: string | null): Answer<N>
 	}
 }
 
@@ -40,9 +40,9 @@ const resting: Resting = {
 	'collection.delete': whole,
 	'changes.list': whole,
 	'key.create': {
-		store: (answer, work, key) => ({ ...answer, secret: seal(key, answer.secret, work.random) }),
+		store: (answer, work, key) => ({ ...answer, secret: seal(given(key), answer.secret, work.random) }),
 		restore: (stored: Answer<'key.create'>, _takes, key) => {
-			const secret = open(key, stored.secret)
+			const secret = open(given(key), stored.secret)
 			if (secret === null) throw new Error('a sealed answer does not open for the request that made it')
 			return { ...stored, secret }
 		},
@@ -51,6 +51,11 @@ const resting: Resting = {
 	'key.delete': whole,
 	'tenant.get': whole,
 	'tenant.update': whole,
+}
+
+function given(seal: string | null): string {
+	if (seal === null) throw new Error('an answer that holds a secret needs a seal')
+	return seal
 }
 
 /** The answer of an earlier, equal request; null when this is the first. */
