@@ -22,6 +22,8 @@ async function serve(dataDir: string): Promise<Served> {
 	const secret = randomBytes(20).toString('hex')
 	const workers: Worker[] = []
 	// One after the other, because the first makes the tables.
+	// Its logger makes a folder where it is started, whatever it is told.
+	process.chdir(tmpdir())
 	for (let place = 0; place < processes; place++) {
 		const worker = cluster.fork({ DATABASE_URL: database, PORT: port, MASTER_KEY: secret })
 		workers.push(worker)

@@ -12,7 +12,7 @@ import { reach } from './reach.ts'
 export function authenticateTenant(call: Call): Outcome<Pick<TenantCall, 'tenant' | 'caller' | 'bearer'>> {
 	const bearer = bearerOf(call)
 	if (bearer === null) return refuse('unauthorized', 'send an API key as Authorization: Bearer <key>')
-	const key = parseKey(bearer, call.ports.config.signingSecrets)
+	const key = keyOf(call, bearer)
 	if (key)
 		return accept({ tenant: key.tenant, caller: { kind: 'key', id: key.keyId, secretHash: key.secretHash }, bearer })
 	if (operatorOf(call, bearer))
@@ -24,7 +24,7 @@ export function authenticateTenant(call: Call): Outcome<Pick<TenantCall, 'tenant
 const checkedKeys = new WeakMap<Call['ports']['config'], Map<string, ParsedKey>>()
 const checkedKeysMax = 10_000
 
-function _keyOf({ ports: { config } }: Call, bearer: string): ParsedKey | null {
+function keyOf({ ports: { config } }: Call, bearer: string): ParsedKey | null {
 	const checked = checkedKeys.get(config) ?? new Map<string, ParsedKey>()
 	const present = checked.get(bearer)
 	if (present) return present
