@@ -1,6 +1,6 @@
 import cluster, { type Worker } from 'node:cluster'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { freePort, startPostgres } from '../../dev/postgres.ts'
@@ -22,10 +22,10 @@ async function serve(dataDir: string): Promise<Served> {
 	const secret = randomBytes(20).toString('hex')
 	const workers: Worker[] = []
 	// One after the other, because the first makes the tables.
-	// Its logger makes a folder where it is started, whatever it is told.
-	process.chdir(tmpdir())
 	for (let place = 0; place < processes; place++) {
-		const worker = cluster.fork({ DATABASE_URL: database, PORT: port, MASTER_KEY: secret })
+		// Its logger makes a folder before it reads any option, and only the environment is earlier.
+		const logs = { PARSE_SERVER_LOGS_FOLDER: tmpdir() }
+		const worker = cluster.fork({ DATABASE_URL: database, PORT: port, MASTER_KEY: secret, ...logs })
 		workers.push(worker)
 		await serving(worker)
 	}

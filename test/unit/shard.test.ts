@@ -191,6 +191,31 @@ test('[I1] an idempotency key is forgotten after 24 hours, and its table with it
 	expect(fixture.sql.all("SELECT name FROM sqlite_master WHERE name GLOB 'idempotency_*'")).toEqual([])
 })
 
+test('[I1] the answer of a patch of the largest record fits into a row and comes back byte for byte', async () => {
+	const fixture = new ShardFixture()
+	await fixture.collection('notes', { type: 'object' })
+	const data = `{"__proto__":1,"text":${JSON.stringify('"'.repeat(499_000))}}`
+	const { record } = await fixture.ask({ name: 'record.create', collection: 'notes', data })
+	const patch = {
+		name: 'record.patch',
+		collection: 'notes',
+		id: record.id,
+		patch: '{"b":1.5,"1":2}',
+		ifMatch: null,
+	} as const
+	const first = await fixture.run(patch, { idempotency })
+	const again = await fixture.run(patch, { idempotency })
+	expect(again).toMatchObject({ ok: true, replayed: true })
+	expect({ ...again, replayed: false, rate: null }).toEqual({ ...first, rate: null })
+	const sizes = fixture.sql.all<{ bytes: number }>(
+		idempotencyTables(fixture)
+			.map((name) => `SELECT octet_length(answer) AS bytes FROM ${name}`)
+			.join(' UNION ALL '),
+	)
+	expect(sizes).toHaveLength(1)
+	expect(sizes[0]?.bytes).toBeLessThan(1_100_000)
+})
+
 test('[I1] a refused request leaves its idempotency key unused', async () => {
 	const fixture = await withPeople()
 	await fixture.refused({ name: 'record.create', collection: 'people', data: '{}' }, { idempotency })
@@ -352,11 +377,14 @@ test('a batch is all or nothing and names the operation that failed', async () =
 	expect(results.map(({ version }) => version)).toEqual([1, 2])
 })
 
+function idempotencyTables(fixture: ShardFixture): string[] {
+	return fixture.sql
+		.all<{ name: string }>("SELECT name FROM sqlite_master WHERE name GLOB 'idempotency_*' AND type = 'table'")
+		.map(({ name }) => name)
+}
+
 function idempotencyRows(fixture: ShardFixture): object[] {
-	const tables = fixture.sql.all<{ name: string }>(
-		"SELECT name FROM sqlite_master WHERE name GLOB 'idempotency_*' AND type = 'table'",
-	)
-	return tables.flatMap(({ name }) => fixture.sql.all(`SELECT * FROM ${name}`))
+	return idempotencyTables(fixture).flatMap((name) => fixture.sql.all(`SELECT * FROM ${name}`))
 }
 
 test('a batch of creates by sets does what one by one would do, to the last column', async () => {
