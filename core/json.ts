@@ -14,10 +14,8 @@ export function readJson(input: Uint8Array | string): Outcome<JsonValue> {
 	const decoded = decode(input)
 	if (decoded === null) return refuse('invalid_json', 'the body is not valid UTF-8')
 	if (decoded.length > unscannedCharsMax && exceedsContainers(decoded)) {
-		return refuse(
-			'invalid_json',
-			`the body nests deeper than ${jsonDepthMax} levels or holds more than ${jsonContainersMax} objects and arrays`,
-		)
+		const detail = `values nest at most ${jsonDepthMax} levels deep, and a body holds at most ${jsonContainersMax} objects and arrays`
+		return refuse('invalid_json', 'the body is too deep or too branched', { errors: [{ pointer: '', detail }] })
 	}
 	let value: JsonValue
 	try {
