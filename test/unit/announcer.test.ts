@@ -98,6 +98,18 @@ test('[J1] [J2] nothing is pruned that the view has not applied, and positions g
 	expect((await fixture.ask({ name: 'collection.get', collection: 'people' })).collection.records).toBe(11)
 })
 
+test('[J2] [V1] a pull that reads ahead acknowledges only what it says is applied', async () => {
+	const fixture = await settled()
+	await fixture.create('people', { email: 'a@example.com' })
+	const ahead = { tenant: fixture.tenant, shard: 0, epoch: 1, after: 4, applied: 3, entriesMax: 1, bytesMax: 1 }
+	expect(fixture.shard.pull(ahead)).toMatchObject({ kind: 'page' })
+	await ring(fixture)
+	expect(fixture.announced).toHaveLength(1)
+	fixture.now += 500 * 86_400_000
+	await fixture.shard.alarm()
+	expect(fixture.sql.all('SELECT seq FROM journal WHERE seq = 4')).toHaveLength(1)
+})
+
 test('an alarm whose announcement fails has set the next one before', async () => {
 	const fixture = await settled()
 	await fixture.create('people', { email: 'a@example.com' })

@@ -92,6 +92,23 @@ test('[D2] a commit that fails leaves memory as it was', async () => {
 	expect((await fixture.create('people', { email: 'a@example.com' })).position).toBe(4)
 })
 
+test('[D2] [I1] after a commit that failed, the same keyed request finds its tables again and is written and announced', async () => {
+	const fixture = await withPeople()
+	fixture.now += 60_000
+	const operation = { name: 'record.create', collection: 'people', data: '{"email":"a@example.com"}' } as const
+	expect(() =>
+		fixture.sql.transaction(() => {
+			fixture.shard.execute(fixture.command(operation, { idempotency }))
+			throw new Error('the disk is gone')
+		}),
+	).toThrow('the disk is gone')
+	fixture.shard.failed()
+	// The alarm of the failed commit is gone with it.
+	fixture.alarmAt = null
+	expect(await fixture.run(operation, { idempotency })).toMatchObject({ ok: true, replayed: false })
+	expect(fixture.alarmAt).not.toBeNull()
+})
+
 test('a bug in one operation fails it alone', async () => {
 	const fixture = await withPeople()
 	const turn = fixture.turn()

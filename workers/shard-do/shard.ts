@@ -195,7 +195,7 @@ export class Shard {
 		return reply
 	}
 
-	/** Entries that the caller may read, and the head to follow from; the way into the live feed. */
+	/** The journal's last position, which the live feed is told; 0 before provisioning. */
 	position(): number {
 		return this.#counts ? head(this.#ports.sql) : 0
 	}
