@@ -134,15 +134,19 @@ test('[V2] racing consumers leave every sample exact or bounded, and the end equ
 	let writing = true
 	let exact = 0
 	let bounded = 0
+	// The writer pauses now and then until a sample has seen the view catch up: on a busy machine it would else stay behind.
+	const caughtUp = async (before: number) => {
+		while (writing && exact === before) await sampleOf(view, tenantB)
+	}
 	const write = async () => {
-		const enough = () => exact > 3 && bounded > 3
-		for (let round = 0; round < 60 || (!enough() && round < 1_000); round++) {
+		for (let round = 0; round < 60 || (bounded <= 3 && round < 1_000); round++) {
 			for (let n = 0; n < 5; n++) {
 				const id = `r${(round * 7 + n * 3) % 11}`
 				if ((round + n) % 4 === 0) shard.delete('c', id)
 				else shard.put('c', id, { round, n })
 			}
-			await sampleOf(view, tenantB)
+			if (round % 10 === 9) await caughtUp(exact)
+			else await sampleOf(view, tenantB)
 		}
 		writing = false
 	}
