@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { WakeUp } from '../core/contract.ts'
 import type { Database } from '../db/neon/client.ts'
+import { postgresStore } from '../db/neon/writer.ts'
 import type { Message, Ports } from '../workers/queue-consumer/consumer.ts'
 import type { ScriptedRecord, ScriptedShard, ViewState } from './scripted-shard.ts'
 
@@ -22,7 +23,7 @@ export function testPorts(shards: ScriptedShard[], database: Database, replaced:
 	return {
 		lines,
 		announced,
-		database: () => database,
+		view: () => postgresStore(database),
 		shardOf: (tenant) => shards.find((shard) => shard.tenant === tenant) ?? unknownShard,
 		announce: async (wakeUp) => {
 			announced.push(wakeUp)

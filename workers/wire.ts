@@ -4,6 +4,7 @@ import { settleControl } from '../core/control.ts'
 import { type Region, regionOf } from '../core/ids.ts'
 import { connect } from '../db/neon/client.ts'
 import { createView } from '../db/neon/view.ts'
+import { postgresStore } from '../db/neon/writer.ts'
 import type { ApiPorts } from './api/ports.ts'
 import { cellOf, claimOf, type Env, operatorsOf, regionsOf, shardOf } from './env.ts'
 import type { Ports as ConsumerPorts } from './queue-consumer/consumer.ts'
@@ -35,9 +36,9 @@ export function apiPorts(env: Env): ApiPorts {
 /** A cell's consumer reaches the database of its own cell only, whatever a message says (R1). */
 export function consumerPorts(env: Env, region: Region): ConsumerPorts {
 	return {
-		database: (asked) => {
+		view: (asked) => {
 			if (asked !== region) throw new Error('a wake-up of another region')
-			return connect(cellOf(env, region).databaseUrl, env.NEON_ENDPOINT ?? null)
+			return postgresStore(connect(cellOf(env, region).databaseUrl, env.NEON_ENDPOINT ?? null))
 		},
 		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
 		announce: (wakeUp) => announce(env, wakeUp),

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { pageEntriesMax, pagesPerDeliveryMax } from '../../core/limits.ts'
 import { applyPages } from '../../db/neon/apply.ts'
 import { type Database, DatabaseFailure } from '../../db/neon/client.ts'
-import { ViewWriter } from '../../db/neon/writer.ts'
+import { postgresStore, ViewWriter } from '../../db/neon/writer.ts'
 import { consume } from '../../workers/queue-consumer/consumer.ts'
 import { message, sampleOf, type TestPorts, testPorts, violations } from '../consumer-ports.ts'
 import { ScriptedShard } from '../scripted-shard.ts'
@@ -20,7 +20,7 @@ let writer: ViewWriter
 beforeAll(async () => {
 	stack = await startViewStack(['global'])
 	view = stack.writer('global')
-	writer = new ViewWriter(view)
+	writer = new ViewWriter(postgresStore(view))
 }, 60_000)
 afterAll(() => stack?.stop())
 beforeEach(async () => {

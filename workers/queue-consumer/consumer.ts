@@ -7,8 +7,8 @@ import { z } from 'zod'
 import type { Shard, WakeUp } from '../../core/contract.ts'
 import { parseTenantId, type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import { retrySecondsMax, shardsAtOnceMax } from '../../core/limits.ts'
-import { type Database, DatabaseFailure } from '../../db/neon/client.ts'
-import { ViewWriter } from '../../db/neon/writer.ts'
+import { DatabaseFailure } from '../../db/neon/client.ts'
+import { type ViewStore, ViewWriter } from '../../db/neon/writer.ts'
 import { catchUp } from './catch-up.ts'
 
 /** One message of a queue, as far as it matters here. */
@@ -21,8 +21,8 @@ export interface Message {
 }
 
 export interface Ports {
-	/** The writer's connection to a region's view. */
-	database(region: Region): Database
+	/** What may write a region's view. */
+	view(region: Region): ViewStore
 	shardOf(tenant: TenantId, shard: number): Pick<Shard, 'pull'>
 	/** Sends a wake-up to the queue of its tenant's region. */
 	announce(wakeUp: WakeUp): Promise<void>
@@ -41,7 +41,7 @@ export async function consume(messages: readonly Message[], ports: Ports): Promi
 	const waiting = [...groupByShard(messages, ports)]
 	const writers = new Map<Region, ViewWriter>()
 	const writerOf = (region: Region) => {
-		const writer = writers.get(region) ?? new ViewWriter(ports.database(region))
+		const writer = writers.get(region) ?? new ViewWriter(ports.view(region))
 		writers.set(region, writer)
 		return writer
 	}
