@@ -123,8 +123,8 @@ function describeAnswer(answer: AnswerDefinition, common: readonly string[]) {
 
 const headerDescriptions: Record<string, string> = {
 	'X-Request-Id': 'Names this request in the logs',
-	RateLimit: 'What is left of the rate limit, and when it is full again',
-	'RateLimit-Policy': 'The rate limit of the tenant',
+	RateLimit: 'What is left of the rate limit, and when it is full again; sent once less than half is left',
+	'RateLimit-Policy': 'The rate limit of the tenant; sent with RateLimit',
 	'Idempotency-Replayed': 'true when this is the first answer again',
 	Location: 'Where the new resource is',
 	ETag: 'The entity tag of this version',
