@@ -18,6 +18,9 @@ const bindings = {
 	NEON_ENDPOINT: 'http://127.0.0.1:1/sql',
 }
 
+/** The tests of `test/fault` that start no process of the system. */
+const simulated = ['checker', 'simulation', 'mutants'].map((name) => `test/fault/${name}.test.ts`)
+
 export default defineConfig({
 	test: {
 		reporters: ['default', './test/summary.ts'],
@@ -30,10 +33,15 @@ export default defineConfig({
 				test: { name: 'workerd', include: ['test/workerd/**/*.test.ts'], testTimeout: 20_000 },
 			},
 			{
+				// Pure computation, which may share the machine.
+				test: { name: 'simulation', include: simulated, testTimeout: 120_000 },
+			},
+			{
 				// One stack at a time: each starts Postgres and workerd, and the machine may have two cores.
 				test: {
 					name: 'pipeline',
 					include: ['test/pipeline/**/*.test.ts', 'test/fault/**/*.test.ts'],
+					exclude: simulated,
 					fileParallelism: false,
 					testTimeout: 120_000,
 					hookTimeout: 120_000,
