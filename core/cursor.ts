@@ -2,7 +2,7 @@
  * Cursors are sealed, because a position holds a value of a record, which may be personal, and cursors travel in URLs. The
  * seal also binds a cursor to the query and the tenant that it was made for.
  */
-import { createCipheriv, createDecipheriv, createHash } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hash } from 'node:crypto'
 import { z } from 'zod'
 import type { PagePosition } from './contract.ts'
 import type { RandomBytes } from './ids.ts'
@@ -54,7 +54,7 @@ export function queryFingerprint(query: Pick<ListQuery, 'filter' | 'order'>, ...
 	const text = JSON.stringify([scope, query.filter, query.order], (key, value) =>
 		key === 'pointer' ? undefined : value,
 	)
-	return createHash('sha256').update(text).digest('base64url')
+	return hash('sha256', text, 'base64url')
 }
 
 const positionValues = z.array(z.union([z.string(), z.number(), z.boolean(), z.null()]))

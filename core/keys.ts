@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash, timingSafeEqual } from 'node:crypto'
 import type { NewKey } from './contract.ts'
 import { mintId, parseTenantId, type RandomBytes, type TenantId } from './ids.ts'
 
@@ -51,7 +51,7 @@ export function parseKey(text: string, signingSecrets: readonly string[]): Parse
 
 /** SHA-256 of text in base64url: what is stored or compared in a secret's place. */
 export function hashSecret(secret: string): string {
-	return createHash('sha256').update(secret).digest('base64url')
+	return hash('sha256', secret, 'base64url')
 }
 
 /** Compares two hashes of `hashSecret` in constant time. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { z } from '@hono/zod-openapi'
 import type { Caller, Idempotency } from '../../core/contract.ts'
 import { recordIdPattern } from '../../core/ids.ts'
@@ -197,5 +197,5 @@ function callerName(caller: Caller): string {
 
 /** Hashes a list so that no two different lists give the same bytes. */
 function digest(parts: readonly (string | null)[]): string {
-	return createHash('sha256').update(JSON.stringify(parts)).digest('base64url')
+	return hash('sha256', JSON.stringify(parts), 'base64url')
 }
