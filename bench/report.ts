@@ -21,6 +21,7 @@ export function writeReport(results: Results, whole: boolean): string {
 		targetTable(judged),
 		throughputTable(results),
 		latencyTable(results),
+		viewTable(results),
 		growthTable(results),
 		priceTable(results.price),
 	].filter((table) => table !== '')
@@ -112,6 +113,22 @@ function latencyTable({ latency, lag, etl }: Results): string {
 		rows.push([backlog, 'bare upsert', `${spread(etl.map((one) => one.bareRowsPerSecond))} rows/s`])
 	}
 	return table(['open loop and ETL', '', 'measured'], rows)
+}
+
+function viewTable({ view }: Results): string {
+	const queries = view[0] ?? []
+	const rows = queries.flatMap(({ query, tenants }, place) => {
+		const rounds = view.flatMap((round) => round[place] ?? [])
+		const sides = { freehold: rounds, 'plain SQL': rounds.map(({ bare }) => bare) }
+		return Object.entries(sides).map(([name, results]) => [
+			`50 records of ${figure(tenants)} tenants: ${query}`,
+			name,
+			spreadText(spreadOf(results.map(({ perSecond }) => perSecond)), ''),
+			spreadText(spreadOf(results.map(({ latency }) => latency.p50)), ''),
+			spreadText(spreadOf(results.map(({ latency }) => latency.p99)), ''),
+		])
+	})
+	return table(['queries across tenants', '', 'a second', 'p50 ms', 'p99 ms'], rows)
 }
 
 function growthTable({ growth }: Results): string {

@@ -5,6 +5,7 @@ import type { GrowthResult } from './growth.ts'
 import type { LagResult } from './lag.ts'
 import type { PriceResult } from './price.ts'
 import type { Throughput, ThroughputName } from './throughput.ts'
+import type { ViewResult } from './view.ts'
 
 /** Everything that a run measured, one entry a round; what was not asked for is absent. */
 export interface Results {
@@ -18,6 +19,8 @@ export interface Results {
 	latency: { perSecond: number; freehold: Latency; threeTier: Latency }[]
 	etl: (EtlResult & { records: number })[]
 	lag: LagResult[]
+	/** Of each round, every query. */
+	view: ViewResult[][]
 	growth: GrowthResult[]
 	price?: PriceResult
 }

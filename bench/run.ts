@@ -18,11 +18,13 @@ import { measurePrice } from './price.ts'
 import { writeReport } from './report.ts'
 import type { Results } from './results.ts'
 import { measureLatency, type ThroughputName, throughputWorkloads } from './throughput.ts'
+import { measureView } from './view.ts'
 
 const otherWorkloads = {
 	latency: "latency of writes at half of three-tier's maximum rate, arrivals on schedule",
 	lag: 'how far the view is behind at 500 writes/s over 100 tenants',
 	etl: "one shard's backlog moved into the view, beside a bare upsert of the same rows",
+	view: 'queries across 1,000 tenants, beside plain SQL on the same database',
 	'growth-records': 'latency at 1,000 and at 1,000,000 records of a tenant',
 	'growth-tenants': 'latency at 10 and at 10,000 tenants',
 	price: 'what a million writes cost at list price, from counted rows, calls and messages',
@@ -101,7 +103,7 @@ function readOptions(args: string[]): Options {
 type Measured = Omit<Results, 'at' | 'machine' | 'load' | 'rounds' | 'secondsAPhase'>
 
 async function measureAll(hosts: Hosts, { workloads, rounds, quick, seconds }: Options): Promise<Measured> {
-	const measured: Measured = { throughput: {}, latency: [], lag: [], etl: [], growth: [] }
+	const measured: Measured = { throughput: {}, latency: [], lag: [], etl: [], view: [], growth: [] }
 	const throughput = throughputNames.filter((name) => workloads.includes(name))
 	const needed = new Set<ContestantName>(throughput.flatMap((name) => throughputWorkloads[name].contestants))
 	// All start before anything is measured, so that every round finds the same processes.
@@ -129,6 +131,11 @@ async function measureAll(hosts: Hosts, { workloads, rounds, quick, seconds }: O
 				`${round}/${rounds}  etl ${Math.round(result.etlRowsPerSecond)} rows/s, bare upsert ${Math.round(result.bareRowsPerSecond)} rows/s`,
 			)
 		}
+	}
+	if (wants('view')) {
+		say('view')
+		const hosted = await hosts.get('freehold')
+		measured.view = await measureView(hosted, { tenants: quick ? 200 : 1_000, rounds, seconds })
 	}
 	const growth = { rounds, seconds: Math.min(seconds, 3) }
 	if (wants('growth-records')) {
