@@ -60,9 +60,11 @@ export class JournalModel {
 
 	/** Whether a row of the view shows the record as it was after one of these positions; null stands for no row. */
 	showsOneOf(collection: string, id: string, row: ViewRow | null, first: number, last: number): boolean {
+		const states = this.recordStates(collection, id, first, last)
+		if (row === null) return states.some((state) => (state?.data ?? null) === null)
 		const personals = this.collectionStates(collection, first, last)
-		return this.recordStates(collection, id, first, last).some((state) => {
-			if (row === null || state === null || state.data === null) return row === null && (state?.data ?? null) === null
+		return states.some((state) => {
+			if (state === null || state.data === null) return false
 			const { data, version, until, from } = state
 			if (row.version !== version) return false
 			return personals.some((at, index) => {
@@ -265,6 +267,18 @@ function lastUpTo<T extends { from: number }>(states: T[], seq: number): T | nul
 
 /** The state at `first`, which may be none yet, and those that follow until `last`. */
 function window<T extends { from: number }>(states: T[], first: number, last: number): (T | null)[] {
-	const before = countUpTo(states, first)
-	return [states[before - 1] ?? null, ...states.slice(before, Math.max(before, countUpTo(states, last)))]
+	const start = countUpTo(states, first)
+	return [states[start - 1] ?? null, ...states.slice(start, countUpTo(states, last))]
+}
+
+/** How many states had begun by `seq`; a long run has many, so they are not looked through one by one. */
+function countUpTo(states: { from: number }[], seq: number): number {
+	let low = 0
+	let high = states.length
+	while (low < high) {
+		const middle = (low + high) >> 1
+		if ((states[middle]?.from ?? 0) <= seq) low = middle + 1
+		else high = middle
+	}
+	return low
 }
