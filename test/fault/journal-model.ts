@@ -267,18 +267,6 @@ function lastUpTo<T extends { from: number }>(states: T[], seq: number): T | nul
 
 /** The state at `first`, which may be none yet, and those that follow until `last`. */
 function window<T extends { from: number }>(states: T[], first: number, last: number): (T | null)[] {
-	const start = countUpTo(states, first)
-	return [states[start - 1] ?? null, ...states.slice(start, countUpTo(states, last))]
-}
-
-/** How many states had begun by `seq`; a long run has many, so they are not looked through one by one. */
-function countUpTo(states: { from: number }[], seq: number): number {
-	let low = 0
-	let high = states.length
-	while (low < high) {
-		const middle = (low + high) >> 1
-		if ((states[middle]?.from ?? 0) <= seq) low = middle + 1
-		else high = middle
-	}
-	return low
+	const before = countUpTo(states, first)
+	return [states[before - 1] ?? null, ...states.slice(before, Math.max(before, countUpTo(states, last)))]
 }
