@@ -237,6 +237,8 @@ export interface Provisioning {
 	createdAt: number
 	key: Omit<NewKey, 'secret'>
 	actor: string
+	/** Absent from an older Worker. */
+	requestId?: string
 }
 
 /** The wake-up that travels through the queue: about 100 bytes, never data, harmless when lost, doubled or late. */
@@ -255,13 +257,15 @@ export interface PullRequest {
 	after: number
 	/** What the view has, which the request acknowledges; `after` itself unless a page is read ahead. */
 	applied?: number
+	/** The audit chain's link at `after`, if the view knows one: a shard that has another there answers `diverged`. */
+	chain?: string | null
 	entriesMax: number
 	bytesMax: number
 }
 
 export type PullReply =
 	| { kind: 'page'; page: Page }
-	/** Another epoch, an unprovisioned shard, or a position that this shard never had: nothing to apply. */
+	/** Another epoch, an unprovisioned shard, or a position that this shard never had or has in another form: nothing to apply. */
 	| { kind: 'refused'; reason: 'epoch' | 'unknown_shard' | 'diverged' | 'pruned' }
 
 /**
@@ -284,6 +288,16 @@ export interface Page {
 	deletes: JsonText
 	deleteCount: number
 	schema: SchemaPage | null
+	/** The audit chain's link at `to`; null inside an operation, and before the chain began. Absent from an older object. */
+	chain?: string | null
+	/** What the view must come to once this page is applied; null unless `to` is the head and the digest is known. */
+	checksum?: Checksum | null
+}
+
+/** All records of a shard: how many, and the sum of their row hashes modulo 2^64 as decimal text (`core/row-hash.ts`). */
+export interface Checksum {
+	count: number
+	digest: string
 }
 
 export type SchemaPage =

@@ -62,4 +62,22 @@ export const migrations: readonly { id: number; sql: string }[] = [
 			) STRICT, WITHOUT ROWID;
 		`,
 	},
+	{
+		id: 2,
+		sql: `
+			-- The request that made the entry, and running values (core/chain.ts): of its collection, and of the whole journal.
+			ALTER TABLE journal ADD COLUMN request TEXT;
+			ALTER TABLE journal ADD COLUMN records INTEGER;
+			ALTER TABLE journal ADD COLUMN digest TEXT;
+			ALTER TABLE journal ADD COLUMN chain TEXT;
+			-- What was written before this migration is not covered by the chain, which starts after it.
+			UPDATE journal SET chain = '' WHERE seq = (SELECT max(seq) FROM journal);
+
+			-- Before, a collection's count alone; from now on its count and digest.
+			ALTER TABLE checkpoint RENAME COLUMN counts TO totals;
+			UPDATE checkpoint SET totals = (
+				SELECT json_group_object(key, json_array(value, NULL)) FROM json_each(checkpoint.totals)
+			);
+		`,
+	},
 ]

@@ -94,8 +94,7 @@ test('a change over many records runs in steps, and writes meanwhile satisfy bot
 		SELECT printf('n%06d', value), 1, 3, 0, 0, json_object('email', value || '@example.com', 'age', value) FROM json_each(?)`,
 		JSON.stringify(Array.from({ length: 100_001 }, (_, index) => index)),
 	)
-	fixture.sql.all("UPDATE checkpoint SET counts = '{}'")
-	fixture.restart()
+	forgetTotals(fixture)
 	const { collection } = await fixture.collection('people', people)
 	expect(collection.change).toMatchObject({ status: 'running', recordsTotal: 100_001 })
 	expect(
@@ -125,8 +124,7 @@ test('a change in steps that meets an offender fails, says so, and leaves the ol
 		SELECT printf('n%06d', value), 1, 3, 0, 0, json_object('email', (value % 100001) || '@example.com') FROM json_each(?)`,
 		JSON.stringify(Array.from({ length: 100_002 }, (_, index) => index)),
 	)
-	fixture.sql.all("UPDATE checkpoint SET counts = '{}'")
-	fixture.restart()
+	forgetTotals(fixture)
 	await fixture.collection('people', people)
 	for (let ring = 0; ring < 20 && (await status(fixture)) === 'running'; ring++) {
 		fixture.now += 10
@@ -141,4 +139,11 @@ test('a change in steps that meets an offender fails, says so, and leaves the ol
 async function status(fixture: ShardFixture): Promise<string | null> {
 	const { collection } = await fixture.ask({ name: 'collection.get', collection: 'people' })
 	return collection.change?.status ?? null
+}
+
+/** Rows that came past the journal are counted by an instance that finds no totals, as in a shard from before they were kept. */
+function forgetTotals(fixture: ShardFixture): void {
+	fixture.sql.all("UPDATE checkpoint SET totals = '{}'")
+	fixture.sql.all('UPDATE journal SET records = NULL, digest = NULL')
+	fixture.restart()
 }

@@ -97,6 +97,7 @@ async function createTenant(call: OperatorCall, wanted: NewTenant, minted: Minte
 		createdAt,
 		key: { id, secretHash },
 		actor,
+		requestId: call.requestId,
 	}
 	const provisioned = await reach(call, 'shard.provision', () => shard.provision(start))
 	if (!provisioned.ok) return provisioned

@@ -1,7 +1,6 @@
 import type { BatchOperation, BatchWritten } from '../../core/contract.ts'
 import { accept, type Fault, type Outcome, type Refusal, refuse } from '../../core/refusal.ts'
 import { createMany } from './bulk.ts'
-import { head } from './journal.ts'
 import { createRecord, deleteRecord, etagOf, patchRecord, putRecord } from './records.ts'
 import { attempt, type Work } from './work.ts'
 
@@ -22,7 +21,7 @@ export function runBatch(work: Work, takes: { operations: BatchOperation[] }): O
 		if (!outcome.ok) return { ok: false, refusal: placed(outcome.refusal, index) }
 		results.push(outcome.value)
 	}
-	return accept({ results, position: head(work.sql) })
+	return accept({ results, position: work.journal.head })
 }
 
 /** A batch of nothing but creates in one collection goes by sets; whatever is refused there is asked again one by one. */
@@ -32,7 +31,7 @@ function runBulk(work: Work, operations: BatchOperation[]): BatchWritten | null 
 	if (operations.some((operation) => operation.op !== 'create' || operation.collection !== collection)) return null
 	const definition = work.catalog.definition(collection)
 	if (!definition) return null
-	const outcome = attempt(work.sql, work.counts, () => {
+	const outcome = attempt(work, () => {
 		const written = createMany(
 			work,
 			definition,

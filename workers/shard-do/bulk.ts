@@ -1,9 +1,9 @@
 import type { BatchWritten } from '../../core/contract.ts'
 import { mintId } from '../../core/ids.ts'
 import { recordBytesMax } from '../../core/limits.ts'
+import { rowHash } from '../../core/row-hash.ts'
 import type { SqlValue } from '../../db/shard/sql.ts'
 import type { Definition } from './definition.ts'
-import { head } from './journal.ts'
 import { checkUniques, readData } from './records.ts'
 import type { Work } from './work.ts'
 
@@ -18,7 +18,8 @@ export function createMany(work: Work, definition: Definition, texts: string[]):
 	if (definition.next || texts.some((text) => text.length * 3 > recordBytesMax)) return null
 	const bytes = texts.reduce((sum, text) => sum + text.length, 0)
 	if (work.storage.refuseGrowth(bytes, work.storageBytesMax)) return null
-	let seq = head(work.sql)
+	const { totals } = work.journal
+	let digest = 0n
 	const results: BatchWritten['results'] = []
 	let rows: SqlValue[][] = []
 	let chars = 0
@@ -28,7 +29,11 @@ export function createMany(work: Work, definition: Definition, texts: string[]):
 		const values = checkUniques(definition, read.value)
 		if (!values.ok) return null
 		const id = mintId(work.now, work.random)
-		seq++
+		const seq = work.journal.append({ op: 'create', collection: definition, id, version: 1 })
+		if (totals.covers(definition.number, id)) {
+			const head = { collection: definition.name, id, version: 1, createdAt: work.now, updatedAt: work.now }
+			digest += rowHash(head, read.value, definition.schema.personal)
+		}
 		rows.push([id, seq, text, ...values.value])
 		results.push({ id, version: 1, etag: `"1-${seq}"` })
 		chars += text.length
@@ -38,21 +43,14 @@ export function createMany(work: Work, definition: Definition, texts: string[]):
 		chars = 0
 	}
 	if (rows.length > 0 && !insertMany(work, definition, rows)) return null
-	return { results, position: seq }
+	totals.add(definition.number, texts.length, digest)
+	return { results, position: work.journal.head }
 }
 
 /** False when a unique index kept a row out. */
 function insertMany(work: Work, definition: Definition, rows: SqlValue[][]): boolean {
-	const { table, uniques, number, name } = definition
+	const { table, uniques } = definition
 	const given = JSON.stringify(rows)
-	work.sql.all(
-		`INSERT INTO journal (seq, at, op, collection, id, version, actor)
-		SELECT json_extract(value, '$[1]'), ?, 'create', ?, json_extract(value, '$[0]'), 1, ? FROM json_each(?)`,
-		work.now,
-		name,
-		work.actor,
-		given,
-	)
 	const columns = uniques.map(({ column }) => `, ${column}`).join('')
 	const values = uniques.map((_, index) => `, json_extract(value, '$[${index + 3}]')`).join('')
 	const written = work.sql.all(
@@ -63,6 +61,5 @@ function insertMany(work: Work, definition: Definition, rows: SqlValue[][]): boo
 		work.now,
 		given,
 	)
-	work.counts.add(number, rows.length)
 	return written.length === rows.length
 }

@@ -4,7 +4,6 @@ import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
 import { parseSchema, type Schema, sameRules } from '../../core/schema.ts'
 import { identifier } from '../../db/shard/sql.ts'
 import { type Definition, listDefinitions, saveDefinition, type UniqueColumn } from './definition.ts'
-import { head } from './journal.ts'
 import { unknownCollection } from './records.ts'
 import { beginChange, finishChange, journalSchema, stepChange } from './schema-change.ts'
 import { createIndexes, createUniqueIndex } from './tables.ts'
@@ -46,13 +45,20 @@ export function deleteCollection(work: Work, takes: { collection: string }): Out
 	work.sql.all(`DROP TABLE ${definition.table}`)
 	work.sql.all('DELETE FROM collection WHERE name = ?', takes.collection)
 	work.catalog.change()
-	work.counts.forget(definition.number)
-	return accept({ position: journalSchema(work, takes.collection, null) })
+	work.journal.totals.forget(definition.number)
+	return accept({ position: journalSchema(work, definition, null) })
 }
 
 function infoOf(work: Work, definition: Definition): CollectionInfo {
 	const { name, schemaText, createdAt, updatedAt, change } = definition
-	return { name, schema: schemaText, records: work.counts.of(definition.number), createdAt, updatedAt, change }
+	return {
+		name,
+		schema: schemaText,
+		records: work.journal.totals.records(definition.number),
+		createdAt,
+		updatedAt,
+		change,
+	}
 }
 
 function createCollection(work: Work, name: string, schema: Schema, schemaText: string): Put {
@@ -87,16 +93,16 @@ function createCollection(work: Work, name: string, schema: Schema, schemaText: 
 		createdAt: work.now,
 		updatedAt: work.now,
 	})
-	const position = journalSchema(work, name, 1)
+	const position = journalSchema(work, { name, number }, 1)
 	return accept({ collection: getInfo(work, name), created: true, position })
 }
 
 function changeSchema(work: Work, present: Definition, schema: Schema, schemaText: string): Put {
 	if (present.next) return refuse('schema_conflict', 'a change of this schema is still being applied')
 	if (present.schemaText === schemaText) {
-		return accept({ collection: infoOf(work, present), created: false, position: head(work.sql) })
+		return accept({ collection: infoOf(work, present), created: false, position: work.journal.head })
 	}
-	const records = work.counts.of(present.number)
+	const records = work.journal.totals.records(present.number)
 	const revealed = present.schema.personal.filter((name) => !schema.personal.includes(name))
 	if (revealed.length > 0 && records > 0) {
 		const errors: Fault[] = revealed.map((name) => ({
@@ -112,7 +118,7 @@ function changeSchema(work: Work, present: Definition, schema: Schema, schemaTex
 			checks || needsFilling(present, work) ? stepChange(work, present.name, records) : finishChange(work, present.name)
 		if (!outcome.ok) return outcome
 	}
-	return accept({ collection: getInfo(work, present.name), created: false, position: head(work.sql) })
+	return accept({ collection: getInfo(work, present.name), created: false, position: work.journal.head })
 }
 
 /** Whether the change that just began has unique values to compute. */

@@ -1,35 +1,128 @@
+import { chainStart, type LinkedEntry, linkOf, type Origin } from '../../core/chain.ts'
 import type { Change, ChangeOp, ChangePage } from '../../core/contract.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import type { Sql } from '../../db/shard/sql.ts'
-
-/** The last position, 0 before provisioning. Reading it touches storage, which a stale instance cannot do (S1). */
-export function head(sql: Sql): number {
-	return sql.all<{ head: number | null }>('SELECT max(seq) AS head FROM journal')[0]?.head ?? 0
-}
+import { Totals } from './totals.ts'
 
 export interface Entry {
-	at: number
 	op: ChangeOp
-	collection: string | null
+	collection: { name: string; number: number } | null
 	id: string | null
 	version: number | null
-	actor: string
 }
 
-/** Appends an entry and returns its position: one more than the last, because the last row is never deleted (J1). */
-export function append(sql: Sql, entry: Entry): number {
-	const rows = sql.all<{ seq: number }>(
-		'INSERT INTO journal (at, op, collection, id, version, actor) VALUES (?, ?, ?, ?, ?, ?) RETURNING seq',
-		entry.at,
-		entry.op,
-		entry.collection,
-		entry.id,
-		entry.version,
-		entry.actor,
+/** A place to roll back to when one operation of a transaction is refused. */
+export interface Mark {
+	head: number
+	chain: string
+	waiting: number
+	totals: number
+}
+
+/**
+ * The shard's journal while it is written. Entries wait in memory until their operation is done, and are then written
+ * together: only its last entry carries the link of the audit chain and, for each collection, the last one the running
+ * totals, and no entry is written twice. Memory holds head, chain and totals; what does not commit is rolled back here too.
+ */
+export class Journal {
+	readonly totals: Totals
+	readonly #sql: Sql
+	#head: number
+	#chain: string
+	#waiting: Entry[] = []
+	#committed: Mark
+
+	constructor(sql: Sql) {
+		this.#sql = sql
+		this.totals = Totals.load(sql)
+		const last = sql.all<{ seq: number; chain: string }>('SELECT seq, chain FROM journal ORDER BY seq DESC LIMIT 1')[0]
+		this.#head = last?.seq ?? 0
+		this.#chain = last?.chain ?? chainStart
+		this.#committed = this.mark()
+	}
+
+	/** The last position, with those of the operation that is under way; 0 before the first entry. */
+	get head(): number {
+		return this.#head + this.#waiting.length
+	}
+
+	/** Takes an entry and returns its position: one more than the last (J1). */
+	append(entry: Entry): number {
+		return this.#head + this.#waiting.push(entry)
+	}
+
+	/** Writes the entries of the operation that has ended well, inside its transaction. */
+	seal(origin: Origin): void {
+		if (this.#waiting.length === 0) return
+		const rows = this.#linkedEntries()
+		const text = JSON.stringify(rows)
+		const chain = linkOf(this.#chain, origin, text)
+		const [only] = rows
+		if (only && rows.length === 1) insertEntry(this.#sql, origin, only, chain)
+		else insertEntries(this.#sql, origin, text, this.head, chain)
+		this.#head += rows.length
+		this.#chain = chain
+		this.#waiting = []
+	}
+
+	mark(): Mark {
+		return { head: this.#head, chain: this.#chain, waiting: this.#waiting.length, totals: this.totals.mark() }
+	}
+
+	rollback(mark: Mark): void {
+		this.#head = mark.head
+		this.#chain = mark.chain
+		this.#waiting.length = mark.waiting
+		this.totals.rollback(mark.totals)
+	}
+
+	/** Memory follows only after the outer commit (D2). */
+	commit(): void {
+		this.totals.commit()
+		this.#committed = this.mark()
+	}
+
+	/** The transaction did not commit, or nobody knows. */
+	abandon(): void {
+		this.rollback(this.#committed)
+	}
+
+	#linkedEntries(): LinkedEntry[] {
+		const told = new Set<number>()
+		const rows: LinkedEntry[] = []
+		for (let index = this.#waiting.length - 1; index >= 0; index--) {
+			const entry = this.#waiting[index]
+			if (!entry) throw new Error('an entry is missing')
+			const { op, collection, id, version } = entry
+			const tells = collection !== null && !told.has(collection.number)
+			if (tells) told.add(collection.number)
+			const records = tells ? this.totals.records(collection.number) : null
+			const digest = tells ? (this.totals.digest(collection.number)?.toString() ?? null) : null
+			rows.push([this.#head + index + 1, op, collection?.name ?? null, id, version, records, digest])
+		}
+		return rows.reverse()
+	}
+}
+
+const entryColumns = 'seq, at, op, collection, id, version, actor, request, records, digest, chain'
+
+function insertEntry(sql: Sql, { at, actor, request }: Origin, entry: LinkedEntry, chain: string): void {
+	const [seq, op, collection, id, version, records, digest] = entry
+	sql.all(
+		`INSERT INTO journal (${entryColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		...[seq, at, op, collection, id, version, actor, request, records, digest, chain],
 	)
-	const row = rows[0]
-	if (!row) throw new Error('the journal returned no position')
-	return row.seq
+}
+
+/** `entries` is the JSON text that the chain covers; `last` is the position that carries the chain. */
+function insertEntries(sql: Sql, { at, actor, request }: Origin, entries: string, last: number, chain: string): void {
+	sql.all(
+		`INSERT INTO journal (${entryColumns})
+		SELECT value ->> 0, ?, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ?, ?, value ->> 5, value ->> 6,
+			CASE value ->> 0 WHEN ? THEN ? END
+		FROM json_each(?)`,
+		...[at, actor, request, last, chain, entries],
+	)
 }
 
 /** The first position that is still kept; `head + 1` never occurs because the last entry always stays. */
@@ -38,7 +131,7 @@ function firstKept(sql: Sql): number {
 }
 
 /** Entries after a position, oldest first. */
-export function changesAfter(sql: Sql, after: number, limit: number): Outcome<ChangePage> {
+export function changesAfter(sql: Sql, after: number, limit: number, head: number): Outcome<ChangePage> {
 	const first = firstKept(sql)
 	if (after < first - 1) {
 		return refuse(
@@ -51,12 +144,13 @@ export function changesAfter(sql: Sql, after: number, limit: number): Outcome<Ch
 		after,
 		limit,
 	)
-	return accept({ changes, head: head(sql) })
+	return accept({ changes, head })
 }
 
 /** Deletes up to `rowsMax` entries older than `before`, never the last one and none after `applied` (J2). Returns whether more remain. */
 export function prune(sql: Sql, before: number, applied: number, rowsMax: number): boolean {
-	const bound = Math.min(applied, head(sql) - 1, firstKept(sql) - 1 + rowsMax)
+	const { head } = sql.all<{ head: number }>('SELECT max(seq) AS head FROM journal')[0] ?? { head: 0 }
+	const bound = Math.min(applied, head - 1, firstKept(sql) - 1 + rowsMax)
 	const pruned = sql.all('DELETE FROM journal WHERE seq <= ? AND at < ? RETURNING seq', bound, before)
 	return pruned.length === rowsMax
 }

@@ -1,7 +1,6 @@
 import { scopes as allScopes, type Caller, type KeyInfo, type NewKey, type Scope } from '../../core/contract.ts'
 import { keysPerTenantMax } from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
-import { append } from './journal.ts'
 import type { Work } from './work.ts'
 
 interface Row {
@@ -26,7 +25,7 @@ export function createKey(
 	if (keyCount(work) >= keysPerTenantMax) return refuse('limit_exceeded', `a tenant may have ${keysPerTenantMax} keys`)
 	const { id, secret, secretHash } = takes.prepared
 	insertKey(work, { id, secretHash }, { name: takes.keyName, scopes: takes.scopes, expiresAt: takes.expiresAt })
-	const position = append(work.sql, { at: work.now, op: 'key', collection: null, id, version: 1, actor: work.actor })
+	const position = work.journal.append({ op: 'key', collection: null, id, version: 1 })
 	const key = { id, name: takes.keyName, scopes: takes.scopes, createdAt: work.now, expiresAt: takes.expiresAt }
 	return accept({ key, secret, position })
 }
@@ -55,16 +54,8 @@ export function deleteKey(work: Work, takes: { id: string }): Outcome<{ position
 	const deleted = work.sql.all('DELETE FROM api_key WHERE id = ? RETURNING id', takes.id)
 	if (deleted.length === 0) return refuse('not_found', 'there is no key with this id')
 	work.catalog.change()
-	return accept({
-		position: append(work.sql, {
-			at: work.now,
-			op: 'key',
-			collection: null,
-			id: takes.id,
-			version: null,
-			actor: work.actor,
-		}),
-	})
+	const position = work.journal.append({ op: 'key', collection: null, id: takes.id, version: null })
+	return accept({ position })
 }
 
 export function insertKey(

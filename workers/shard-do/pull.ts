@@ -1,4 +1,4 @@
-import type { Page, PullReply, PullRequest } from '../../core/contract.ts'
+import type { Checksum, Page, PullReply, PullRequest } from '../../core/contract.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import type { Catalog } from './catalog.ts'
 import type { Definition } from './definition.ts'
@@ -22,8 +22,15 @@ export class PageReader {
 		this.#catalog = catalog
 	}
 
-	/** Expects a refreshed catalog. */
-	read(request: PullRequest): PullReply {
+	/** Expects a refreshed catalog. `checksum` says what the view must come to at the head. */
+	read(request: PullRequest, checksum: () => Checksum | null): PullReply {
+		const reply = this.#read(request)
+		if (reply.kind === 'refused') return reply
+		const { page } = reply
+		return { kind: 'page', page: { ...page, checksum: page.to === page.head ? checksum() : null } }
+	}
+
+	#read(request: PullRequest): PullReply {
 		const sql = this.#sql
 		const tenant = this.#catalog.tenant()
 		if (tenant.id !== request.tenant || tenant.shard !== request.shard)
@@ -35,6 +42,8 @@ export class PageReader {
 		const from = request.after
 		if (from > last) return { kind: 'refused', reason: 'diverged' }
 		if (from < first - 1) return { kind: 'refused', reason: 'pruned' }
+		const linked = request.chain == null ? null : entryAt(sql, from)?.chain
+		if (linked != null && linked !== request.chain) return { kind: 'refused', reason: 'diverged' }
 		if (from === last) return { kind: 'page', page: emptyPage(sql, tenant, from, from, last) }
 
 		const furthest = Math.min(last, from + Math.min(request.entriesMax, this.#entries))
@@ -151,19 +160,24 @@ function jsonPath(property: string): string {
 }
 
 function emptyPage(sql: Sql, tenant: TenantRow, from: number, to: number, last: number): Page {
-	const toAt = to === from ? null : (sql.all<{ at: number }>('SELECT at FROM journal WHERE seq = ?', to)[0]?.at ?? null)
+	const entry = entryAt(sql, to)
 	const { slug, name, status, created_at: createdAt } = tenant
 	return {
 		epoch: tenant.epoch,
 		from,
 		to,
 		head: last,
-		toAt,
+		toAt: to === from ? null : (entry?.at ?? null),
 		tenant: { slug, name, status, createdAt },
 		upserts: '[]',
 		upsertCount: 0,
 		deletes: '[]',
 		deleteCount: 0,
 		schema: null,
+		chain: entry?.chain ?? null,
 	}
+}
+
+function entryAt(sql: Sql, seq: number): { at: number; chain: string | null } | undefined {
+	return sql.all<{ at: number; chain: string | null }>('SELECT at, chain FROM journal WHERE seq = ?', seq)[0]
 }

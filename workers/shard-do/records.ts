@@ -1,14 +1,15 @@
 import { bindQuery } from '../../core/bind.ts'
 import type { Precondition, RecordPage, StoredRecord, Written } from '../../core/contract.ts'
 import { mintId } from '../../core/ids.ts'
+import type { JsonObject } from '../../core/json.ts'
 import { recordBytesMax, scanRowsMax, uniqueTextBytesMax } from '../../core/limits.ts'
 import { mergePatch } from '../../core/merge-patch.ts'
 import { type ListQuery, propertyKey } from '../../core/query.ts'
 import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
+import { rowHash } from '../../core/row-hash.ts'
 import { normaliseUnique } from '../../core/schema.ts'
 import { listRecords } from '../../db/shard/list.ts'
 import type { Definition, UniqueColumn } from './definition.ts'
-import { append } from './journal.ts'
 import type { Work } from './work.ts'
 
 /** The ETag of a record without its quotes. The position in it tells a recreated record from the one before. */
@@ -65,8 +66,8 @@ export function deleteRecord(
 	if (failed) return failed
 	const version = present.version + 1
 	work.sql.all(`DELETE FROM ${definition.table} WHERE id = ?`, takes.id)
-	work.counts.add(definition.number, -1)
-	const position = journal(work, 'delete', definition, takes.id, version)
+	work.journal.totals.add(definition.number, -1, -hashOf(work, definition, present))
+	const position = work.journal.append({ op: 'delete', collection: definition, id: takes.id, version })
 	return accept({ position, version })
 }
 
@@ -90,7 +91,7 @@ export function listCollectionRecords(
 		work.sql,
 		{
 			number: definition.number,
-			count: work.counts.of(definition.number),
+			count: work.journal.totals.records(definition.number),
 			indexed: indexedFields(definition),
 			unique: new Map(definition.uniques.map((unique) => [unique.property, unique])),
 		},
@@ -171,25 +172,27 @@ function write(
 
 	const version = (present?.version ?? 0) + 1
 	const createdAt = present?.createdAt ?? work.now
-	const seq = journal(work, present ? 'update' : 'create', definition, id, version)
+	const op = present ? 'update' : 'create'
+	const seq = work.journal.append({ op, collection: definition, id, version })
 	const columns = uniquesOf(definition).map(({ column }) => column)
 	const written = present
 		? work.sql.all(updateStatement(definition.table, columns), version, seq, work.now, text, ...values, id)
 		: work.sql.all(insertStatement(definition.table, columns), id, version, seq, createdAt, work.now, text, ...values)
 	// What a unique index kept out is told by name; the journal entry goes with the operation's savepoint (U1).
 	if (written.length === 0) return uniqueClash(work, definition, id, values)
-	if (!present) work.counts.add(definition.number, 1)
 	const record = { id, version, seq, createdAt, updatedAt: work.now, data: text }
+	const before = present ? hashOf(work, definition, present) : 0n
+	work.journal.totals.add(definition.number, present ? 0 : 1, hashOf(work, definition, record, data.value) - before)
 	return accept({ record, created: present === null, position: seq })
 }
 
 /** Parses a record's text and holds it against the schema, and against the one that a running change will put in force. */
-export function readData(work: Work, definition: Definition, text: string): Outcome<Record<string, unknown>> {
+export function readData(work: Work, definition: Definition, text: string): Outcome<JsonObject> {
 	// A character is at most three bytes here (a pair of surrogates is four for two), so most texts need no counting.
 	if (text.length * 3 > recordBytesMax && Buffer.byteLength(text) > recordBytesMax) {
 		return refuse('payload_too_large', `a record's data may take ${recordBytesMax} bytes`)
 	}
-	const data = JSON.parse(text) as Record<string, unknown>
+	const data = JSON.parse(text) as JsonObject
 	const faults = definition.schema.validate(data, work.meter)
 	if (faults.length === 0 && definition.next) faults.push(...definition.next.schema.validate(data, work.meter))
 	if (faults.length === 0) return accept(data)
@@ -249,14 +252,12 @@ function uniqueClash(
 	throw new Error('a write was ignored without a unique value that explains it')
 }
 
-function journal(
-	work: Work,
-	op: 'create' | 'update' | 'delete',
-	definition: Definition,
-	id: string,
-	version: number,
-): number {
-	return append(work.sql, { at: work.now, op, collection: definition.name, id, version, actor: work.actor })
+/** What a record adds to the digest of its collection; `data` is its text parsed, if that is at hand. */
+function hashOf(work: Work, definition: Definition, record: StoredRecord, data?: JsonObject): bigint {
+	if (!work.journal.totals.covers(definition.number, record.id)) return 0n
+	const { id, version, createdAt, updatedAt } = record
+	const head = { collection: definition.name, id, version, createdAt, updatedAt }
+	return rowHash(head, data ?? JSON.parse(record.data), definition.schema.personal)
 }
 
 function pick(text: string, select: string[]): string {

@@ -3,7 +3,6 @@ import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
 import type { Schema } from '../../core/schema.ts'
 import { identifier, type SqlValue } from '../../db/shard/sql.ts'
 import { type Definition, type StoredChange, saveDefinition, type UniqueColumn } from './definition.ts'
-import { append } from './journal.ts'
 import { uniqueValue, unknownCollection } from './records.ts'
 import { createIndexes, createUniqueIndex, dropUniqueIndex } from './tables.ts'
 import type { Work } from './work.ts'
@@ -79,7 +78,7 @@ export function stepChange(work: Work, name: string, rowsMax: number): Outcome<{
 	if (left.length === 0) return finishChange(work, name)
 	const change = definition.change ?? { recordsDone: 0, recordsTotal: 0 }
 	const { schemaText: schema, uniques } = next
-	const recordsTotal = Math.max(change.recordsTotal, work.counts.of(definition.number))
+	const recordsTotal = Math.max(change.recordsTotal, work.journal.totals.records(definition.number))
 	save(work, definition, {
 		status: 'running',
 		recordsDone: change.recordsDone + done,
@@ -119,7 +118,8 @@ export function finishChange(work: Work, name: string): Outcome<{ done: boolean 
 		createdAt,
 		updatedAt: work.now,
 	})
-	journalSchema(work, name, version)
+	if (!sameNames(definition.schema.personal, next.schema.personal)) work.journal.totals.restartDigest(number)
+	journalSchema(work, definition, version)
 	return accept({ done: true })
 }
 
@@ -132,8 +132,12 @@ export function failChange(work: Work, definition: Definition, errors: Fault[]):
 }
 
 /** A schema's entry in the journal; the version is null where the collection was dropped. */
-export function journalSchema(work: Work, name: string, version: number | null): number {
-	return append(work.sql, { at: work.now, op: 'schema', collection: name, id: null, version, actor: work.actor })
+export function journalSchema(
+	work: Work,
+	collection: { name: string; number: number },
+	version: number | null,
+): number {
+	return work.journal.append({ op: 'schema', collection, id: null, version })
 }
 
 function save(work: Work, definition: Definition, change: StoredChange): void {
@@ -169,4 +173,8 @@ function offended(errors: Fault[]): Outcome<never> {
 	return refuse('schema_conflict', 'present records do not fit the new schema', {
 		errors: errors.slice(0, schemaOffendersMax),
 	})
+}
+
+function sameNames(some: readonly string[], others: readonly string[]): boolean {
+	return some.length === others.length && some.every((name) => others.includes(name))
 }

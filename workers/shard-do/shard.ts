@@ -1,7 +1,7 @@
 import {
 	type Answer,
 	scopes as allScopes,
-	type Caller,
+	type Checksum,
 	type Command,
 	type Operation,
 	type OperationName,
@@ -22,16 +22,17 @@ import { recallAnswer, rememberAnswer } from './answers.ts'
 import { runBatch } from './batch.ts'
 import { Catalog } from './catalog.ts'
 import { deleteCollection, getCollection, listCollections, putCollection } from './collections.ts'
-import { Counts, readCheckpoint } from './counts.ts'
 import { runningChange } from './definition.ts'
 import { expire, Idempotencies } from './idempotency.ts'
-import { append, changesAfter, head, oldestAt, prune } from './journal.ts'
+import { changesAfter, Journal, oldestAt, prune } from './journal.ts'
 import { createKey, deleteKey, insertKey, listKeys } from './keys.ts'
 import { PageReader } from './pull.ts'
 import { Rate } from './rate.ts'
 import { createRecord, deleteRecord, getRecord, listCollectionRecords, patchRecord, putRecord } from './records.ts'
 import { failChange, stepChange } from './schema-change.ts'
+import { stepDigest } from './summing.ts'
 import { getTenant, readTenant, type TenantRow, updateTenant } from './tenant.ts'
+import { readCheckpoint } from './totals.ts'
 import { attempt, StorageGauge, type Work } from './work.ts'
 
 /** What a shard needs of its surroundings; the object wires it to Cloudflare, the tests to `node:sqlite`. */
@@ -87,7 +88,7 @@ export class Shard {
 	readonly #rate = new Rate()
 	readonly #storage: StorageGauge
 	readonly #announcer = new Announcer()
-	#counts: Counts | null = null
+	#journal: Journal | null = null
 	#acknowledged = 0
 	/** What the last checkpoint in storage says. */
 	#saved = { seq: 0, acknowledged: 0 }
@@ -97,6 +98,8 @@ export class Shard {
 	#pruneWaits = false
 	/** Whether a change of schema may be running; true until an alarm has found none. */
 	#changing = true
+	/** Whether digests have become whole that no checkpoint holds. */
+	#digested = false
 
 	constructor(ports: ShardPorts) {
 		this.#ports = ports
@@ -106,9 +109,9 @@ export class Shard {
 		this.#idempotencies = new Idempotencies(ports.sql)
 		if (!isProvisioned(ports.sql)) return
 		migrate(ports.sql)
-		this.#load()
-		// An instance that starts while the view is behind must not wait for the next write to say so.
-		if (head(ports.sql) > this.#acknowledged) this.#arm()
+		const journal = this.#load()
+		// An instance that starts while the view is behind, or with work to do, must not wait for the next write to say so.
+		if (journal.head > this.#acknowledged || journal.totals.unsummed()) this.#arm()
 		this.#announcer.settle(true)
 	}
 
@@ -127,7 +130,7 @@ export class Shard {
 		if (retryAfter !== null && command.caller.kind === 'key') {
 			return { ...refuse('rate_limited', 'too many requests', { retryAfter }), ...rest }
 		}
-		const work = this.#work(command.caller, caller.value, now)
+		const work = this.#work(command, caller.value, now)
 		if (command.idempotency) {
 			const earlier = recallAnswer(this.#idempotencies, command, command.idempotency, now)
 			if (!earlier.ok) return { ...earlier, ...rest }
@@ -135,8 +138,9 @@ export class Shard {
 		}
 		if (!Shard.writes(operation.name))
 			return { ...this.#run(work, operation, caller.value.scopes), ...rest } as Reply<Answer<N>>
-		const outcome = attempt(work.sql, work.counts, () => {
+		const outcome = attempt(work, () => {
 			const ran = this.#run(work, operation, caller.value.scopes) as Outcome<Answer<N>>
+			if (ran.ok) seal(work)
 			if (ran.ok && command.idempotency)
 				rememberAnswer(this.#idempotencies, work, command, command.idempotency, ran.value)
 			return ran
@@ -158,7 +162,7 @@ export class Shard {
 				asked.key.secretHash,
 			)
 			return same && key.length > 0
-				? accept({ head: head(sql) })
+				? accept({ head: this.position() })
 				: refuse('unavailable', 'the shard belongs to another tenant', { retryAfter: 1 })
 		}
 		sql.transaction(() => {
@@ -175,40 +179,42 @@ export class Shard {
 				requestsPerSecondDefault,
 				shardBytesMax,
 			)
-			sql.all("INSERT INTO checkpoint (only_row, seq, acknowledged, counts) VALUES (1, 0, 0, '{}')")
-			const work = { ...this.#workOf(new Counts(new Map()), asked.actor, asked.createdAt) }
+			sql.all("INSERT INTO checkpoint (only_row, seq, acknowledged, totals) VALUES (1, 0, 0, '{}')")
+			const origin = { now: asked.createdAt, actor: asked.actor, request: asked.requestId ?? null }
+			const work = this.#workOf(new Journal(sql), origin)
 			insertKey(work, asked.key, { name: null, scopes: allScopes, expiresAt: null })
-			const entry = { at: asked.createdAt, collection: null, actor: asked.actor }
-			append(sql, { ...entry, op: 'tenant', id: null, version: 1 })
-			append(sql, { ...entry, op: 'key', id: asked.key.id, version: 1 })
+			work.journal.append({ op: 'tenant', collection: null, id: null, version: 1 })
+			work.journal.append({ op: 'key', collection: null, id: asked.key.id, version: 1 })
+			seal(work)
 		})
 		this.#load()
 		this.#arm()
-		return accept({ head: head(sql) })
+		return accept({ head: this.position() })
 	}
 
 	pull(request: PullRequest): PullReply {
-		if (!this.#counts) return { kind: 'refused', reason: 'unknown_shard' }
+		const journal = this.#journal
+		if (!journal) return { kind: 'refused', reason: 'unknown_shard' }
 		this.#catalog.refresh()
-		const reply = this.#pages.read(request)
+		const reply = this.#pages.read(request, () => this.#checksum(journal))
 		if (reply.kind === 'page') this.#acknowledge(request.applied ?? request.after)
 		return reply
 	}
 
 	/** The journal's last position, which the live feed is told; 0 before provisioning. */
 	position(): number {
-		return this.#counts ? head(this.#ports.sql) : 0
+		return this.#journal?.head ?? 0
 	}
 
 	/** Memory follows the commit of a turn. */
 	committed(): void {
-		this.#counts?.commit()
+		this.#journal?.commit()
 		this.#announcer.settle(true)
 	}
 
 	/** The turn did not commit, or nobody knows: what was counted for it is forgotten. */
 	failed(): void {
-		this.#counts?.rollback(0)
+		this.#journal?.abandon()
 		this.#idempotencies.forget()
 		this.#announcer.settle(false)
 	}
@@ -216,18 +222,20 @@ export class Shard {
 	/** One ring of the alarm: goes on with a change of schema, maintains, announces. Sets the next alarm whatever happens. */
 	async alarm(): Promise<void> {
 		const { sql } = this.#ports
-		const counts = this.#counts
-		if (!counts) return
+		const journal = this.#journal
+		if (!journal) return
 		const now = this.#ports.clock()
 		this.#catalog.refresh()
-		if (this.#changing) this.#changing = sql.transaction(() => this.#stepChange(counts, now))
-		counts.commit()
-		const last = head(sql)
-		this.#checkpoint(counts, last)
+		if (this.#changing) this.#changing = sql.transaction(() => this.#stepChange(journal, now))
+		journal.commit()
+		if (journal.totals.unsummed()) this.#digested = stepDigest(sql, this.#catalog, journal.totals)
+		const last = journal.head
+		this.#checkpoint(journal)
 		if (this.#idempotencies.takeNews() || now >= this.#maintenanceAt) {
 			this.#maintenanceAt = earliest([expire(sql, now), this.#prune(now)]) ?? Number.POSITIVE_INFINITY
 		}
-		const dueAt = Math.min(this.#maintenanceAt, this.#changing ? now + 1 : Number.POSITIVE_INFINITY)
+		const unfinished = this.#changing || journal.totals.unsummed() !== null
+		const dueAt = Math.min(this.#maintenanceAt, unfinished ? now + 1 : Number.POSITIVE_INFINITY)
 		const { announce, next } = this.#announcer.ring(
 			now,
 			last,
@@ -241,18 +249,28 @@ export class Shard {
 	}
 
 	/** While writes go on, a checkpoint a second would be one more row to pay; it waits until the view is up to date. */
-	#checkpoint(counts: Counts, last: number): void {
+	#checkpoint({ head: last, totals }: Journal): void {
 		const settled = this.#acknowledged === last && this.#saved.acknowledged < last
-		if (!settled && last - this.#saved.seq < checkpointEntries) return
-		counts.save(this.#ports.sql, this.#acknowledged)
+		if (!settled && !this.#digested && last - this.#saved.seq < checkpointEntries) return
+		totals.save(this.#ports.sql, last, this.#acknowledged)
+		this.#digested = false
 		this.#saved = { seq: last, acknowledged: this.#acknowledged }
 		if (this.#pruneWaits) this.#maintenanceAt = 0
 	}
 
-	#load(): void {
-		this.#counts = Counts.load(this.#ports.sql)
+	#load(): Journal {
+		this.#journal = new Journal(this.#ports.sql)
 		this.#saved = readCheckpoint(this.#ports.sql)
 		this.#acknowledged = this.#saved.acknowledged
+		return this.#journal
+	}
+
+	/** What the view should come to at the head; null while nobody can say. */
+	#checksum({ totals }: Journal): Checksum | null {
+		const { records: count, digest } = totals.sum()
+		// While a change of schema runs, the view already lacks what the new schema calls personal.
+		if (digest === null || (this.#changing && runningChange(this.#ports.sql))) return null
+		return { count, digest: digest.toString() }
 	}
 
 	#arm(): void {
@@ -264,12 +282,16 @@ export class Shard {
 		this.#acknowledged = Math.max(this.#acknowledged, applied)
 	}
 
-	#stepChange(counts: Counts, now: number): boolean {
+	#stepChange(journal: Journal, now: number): boolean {
 		const { sql } = this.#ports
 		const running = runningChange(sql)
 		if (!running) return false
-		const work = this.#workOf(counts, 'system', now)
-		const outcome = attempt(sql, counts, () => stepChange(work, running.name, changeStepRecords))
+		const work = this.#workOf(journal, { now, actor: 'system', request: null })
+		const outcome = attempt(work, () => {
+			const stepped = stepChange(work, running.name, changeStepRecords)
+			if (stepped.ok) seal(work)
+			return stepped
+		})
 		if (!outcome.ok) failChange(work, running, outcome.refusal.errors ?? [])
 		return outcome.ok && !outcome.value.done
 	}
@@ -288,7 +310,7 @@ export class Shard {
 	/** Holds the caller against what the catalog says now; reading it touches storage at every event (S1). */
 	#authorise(command: Command, now: number): Outcome<Authorised> {
 		const unknown = refuse('unauthorized', 'the key is not valid')
-		if (!this.#counts) return unknown
+		if (!this.#journal) return unknown
 		const { caller, operation } = command
 		this.#catalog.refresh()
 		const tenant = this.#catalog.tenant()
@@ -310,20 +332,19 @@ export class Shard {
 		return accept({ scopes: key.scopes, tenant })
 	}
 
-	#work(caller: Caller, authorised: Authorised, now: number): Work {
-		if (!this.#counts) throw new Error('the shard is not provisioned')
+	#work({ caller, requestId: request }: Command, authorised: Authorised, now: number): Work {
+		if (!this.#journal) throw new Error('the shard is not provisioned')
 		const actor = caller.kind === 'key' ? `key:${caller.id}` : `operator:${caller.name}`
-		return { ...this.#workOf(this.#counts, actor, now), storageBytesMax: authorised.tenant.storage_bytes }
+		return { ...this.#workOf(this.#journal, { now, actor, request }), storageBytesMax: authorised.tenant.storage_bytes }
 	}
 
-	#workOf(counts: Counts, actor: string, now: number): Work {
+	#workOf(journal: Journal, origin: Pick<Work, 'now' | 'actor' | 'request'>): Work {
 		return {
 			sql: this.#ports.sql,
 			random: this.#ports.random,
 			catalog: this.#catalog,
-			now,
-			actor,
-			counts,
+			...origin,
+			journal,
 			storageBytesMax: shardBytesMax,
 			storage: this.#storage,
 		}
@@ -354,7 +375,7 @@ export class Shard {
 			case 'collection.delete':
 				return deleteCollection(work, operation)
 			case 'changes.list':
-				return changesAfter(work.sql, operation.after, operation.limit)
+				return changesAfter(work.sql, operation.after, operation.limit, work.journal.head)
 			case 'key.create':
 				return createKey(work, { kind: 'key', scopes }, operation)
 			case 'key.list':
@@ -367,6 +388,11 @@ export class Shard {
 				return updateTenant(work, operation)
 		}
 	}
+}
+
+/** Writes the journal's entries of an operation that has ended well. */
+function seal({ journal, now: at, actor, request }: Work): void {
+	journal.seal({ at, actor, request })
 }
 
 function earliest(dates: (number | null)[]): number | null {

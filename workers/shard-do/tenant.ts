@@ -2,7 +2,6 @@ import type { Operations, TenantInfo, TenantStatus } from '../../core/contract.t
 import type { TenantId } from '../../core/ids.ts'
 import { accept, type Outcome } from '../../core/refusal.ts'
 import type { Sql } from '../../db/shard/sql.ts'
-import { append, head } from './journal.ts'
 import { keyCount } from './keys.ts'
 import type { Work } from './work.ts'
 
@@ -43,14 +42,7 @@ export function updateTenant(
 		takes.limits?.storage_bytes ?? null,
 	)
 	work.catalog.change()
-	const position = append(work.sql, {
-		at: work.now,
-		op: 'tenant',
-		collection: null,
-		id: null,
-		version: null,
-		actor: work.actor,
-	})
+	const position = work.journal.append({ op: 'tenant', collection: null, id: null, version: null })
 	return accept({ tenant: infoOf(work), position })
 }
 
@@ -66,11 +58,11 @@ function infoOf(work: Work): TenantInfo {
 		createdAt: row.created_at,
 		limits: { requests_per_second: row.requests_per_second, storage_bytes: row.storage_bytes },
 		usage: {
-			records: work.counts.total(),
+			records: work.journal.totals.sum().records,
 			collections,
 			keys: keyCount(work),
 			storage_bytes: work.sql.sizeBytes(),
-			position: head(work.sql),
+			position: work.journal.head,
 		},
 	}
 }

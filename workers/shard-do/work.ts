@@ -4,7 +4,7 @@ import { type Outcome, refuse } from '../../core/refusal.ts'
 import type { Meter } from '../../core/schema.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import type { Catalog } from './catalog.ts'
-import type { Counts } from './counts.ts'
+import type { Journal } from './journal.ts'
 
 /** What one operation works with. Time and randomness are given, so that a run can be repeated. */
 export interface Work {
@@ -14,7 +14,9 @@ export interface Work {
 	random: RandomBytes
 	/** `key:<id>` or `operator:<name>`, as the journal records it. */
 	actor: string
-	counts: Counts
+	/** The API request that this is; null for what the shard does by itself. */
+	request: string | null
+	journal: Journal
 	catalog: Catalog
 	storageBytesMax: number
 	storage: StorageGauge
@@ -52,8 +54,8 @@ export class StorageGauge {
 }
 
 /** Runs one operation in a savepoint of its own: what is refused or thrown leaves no trace, neither in storage nor in memory (D2). */
-export function attempt<T>(sql: Sql, counts: Counts, operation: () => Outcome<T>): Outcome<T> {
-	const mark = counts.mark()
+export function attempt<T>({ sql, journal }: Pick<Work, 'sql' | 'journal'>, operation: () => Outcome<T>): Outcome<T> {
+	const mark = journal.mark()
 	let refused: Outcome<T> | null = null
 	try {
 		return sql.transaction(() => {
@@ -63,7 +65,7 @@ export function attempt<T>(sql: Sql, counts: Counts, operation: () => Outcome<T>
 			throw new Rollback()
 		})
 	} catch (error) {
-		counts.rollback(mark)
+		journal.rollback(mark)
 		if (error instanceof Rollback && refused) return refused
 		throw error
 	}
