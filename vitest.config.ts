@@ -1,4 +1,5 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
+import { Response } from 'miniflare'
 import { defineConfig } from 'vitest/config'
 
 /** Secrets of the test runtime only; the regions' databases are not reached from `test/workerd`. */
@@ -21,6 +22,9 @@ const bindings = {
 /** The tests of `test/fault` that start no process of the system. */
 const simulated = ['checker', 'simulation', 'mutants'].map((name) => `test/fault/${name}.test.ts`)
 
+/** Tests inside workerd reach nothing: neither a view's database nor where a webhook or its name server would be. */
+const outboundService = () => new Response(null, { status: 503 })
+
 export default defineConfig({
 	test: {
 		reporters: ['default', './test/summary.ts'],
@@ -29,7 +33,9 @@ export default defineConfig({
 		projects: [
 			{ test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
 			{
-				plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings } })],
+				plugins: [
+					cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings, outboundService } }),
+				],
 				test: { name: 'workerd', include: ['test/workerd/**/*.test.ts'], testTimeout: 20_000 },
 			},
 			{

@@ -6,6 +6,7 @@
 import type { TenantId } from './ids.ts'
 import type { ListQuery } from './query.ts'
 import type { Outcome } from './refusal.ts'
+import type { WebhookEvent, WebhookFilter } from './webhook.ts'
 
 /** What an API key may do. */
 export const scopes = ['read', 'write', 'schema', 'export', 'erase', 'keys'] as const
@@ -89,6 +90,32 @@ export interface Operations {
 	}
 	'key.list': { takes: { limit: number; after: string | null }; answers: { keys: KeyInfo[]; next: string | null } }
 	'key.delete': { takes: { id: string }; answers: { position: number } }
+	'webhook.create': {
+		takes: WebhookFilter & {
+			url: string
+			description: string | null
+			/** Null for the journal's end. */
+			after: number | null
+			prepared: NewWebhookSecret & { id: string }
+		}
+		answers: { webhook: WebhookInfo; secret: string; position: number }
+	}
+	'webhook.list': {
+		takes: { limit: number; after: string | null }
+		answers: { webhooks: WebhookInfo[]; next: string | null }
+	}
+	'webhook.get': { takes: { id: string }; answers: { webhook: WebhookInfo; attempts: WebhookAttempt[] } }
+	'webhook.update': {
+		takes: { id: string; changes: WebhookChanges }
+		answers: { webhook: WebhookInfo; position: number }
+	}
+	'webhook.rotate': {
+		takes: { id: string; keepPreviousMs: number; prepared: NewWebhookSecret }
+		answers: { webhook: WebhookInfo; secret: string; position: number }
+	}
+	/** `message` is the `webhook-id` that the test will have. */
+	'webhook.test': { takes: { id: string; message: string }; answers: { message: string } }
+	'webhook.delete': { takes: { id: string }; answers: { position: number } }
 	'tenant.get': { takes: Record<never, never>; answers: { tenant: TenantInfo } }
 	'tenant.update': {
 		takes: {
@@ -181,7 +208,7 @@ export interface SchemaChange {
 	errors: { pointer: string; detail: string }[]
 }
 
-export const changeOps = ['create', 'update', 'delete', 'schema', 'key', 'tenant'] as const
+export const changeOps = ['create', 'update', 'delete', 'schema', 'key', 'tenant', 'webhook'] as const
 export type ChangeOp = (typeof changeOps)[number]
 
 /** One entry of the journal: a pointer, never a body. `collection` and `version` are null where an entry is not about a record. */
@@ -191,7 +218,7 @@ export interface Change {
 	collection: string | null
 	id: string | null
 	version: number | null
-	/** `key:<key id>` or `operator:<token name>`. */
+	/** `key:<key id>`, `operator:<token name>`, or `system`. */
 	actor: string
 	at: number
 }
@@ -216,6 +243,68 @@ export interface KeyInfo {
 	createdAt: number
 	expiresAt: number | null
 }
+
+/** A webhook's secret as the edge minted it; the shard stores `sealed`, which it cannot open, and hands `secret` back. */
+interface NewWebhookSecret {
+	secret: string
+	sealed: string
+}
+
+interface WebhookChanges {
+	url?: string | undefined
+	description?: string | null | undefined
+	events?: WebhookEvent[] | null | undefined
+	collections?: string[] | null | undefined
+	status?: WebhookStatus | undefined
+	after?: number | undefined
+}
+
+type WebhookStatus = 'active' | 'disabled'
+
+/** Why an endpoint is disabled: its owner wished it, it answered 410, it failed for too long, or no secret of it opens any more. */
+export const webhookDisabledReasons = ['requested', 'gone', 'failing', 'secret_unreadable'] as const
+export type WebhookDisabledReason = (typeof webhookDisabledReasons)[number]
+
+export interface WebhookInfo extends WebhookFilter {
+	id: string
+	url: string
+	description: string | null
+	disabled: { reason: WebhookDisabledReason; at: number } | null
+	/** Everything up to here was delivered, or not wanted. */
+	position: number
+	/** The failures since the last success; null when the last attempt succeeded. */
+	failing: { failures: number; since: number; nextAttemptAt: number } | null
+	/** Entries that were pruned before they could be delivered; null when there never were any. */
+	missed: { from: number; to: number } | null
+	/** When the secrets before the last rotation stop signing; null when only the newest signs. */
+	previousSecretUntil: number | null
+	createdAt: number
+	updatedAt: number
+}
+
+/** What came of one request to an endpoint. */
+export interface WebhookAttempt {
+	message: string
+	event: string
+	/** The journal position; null for a test. */
+	seq: number | null
+	at: number
+	/** Milliseconds. */
+	duration: number
+	/** The HTTP status; null where there was none. */
+	status: number | null
+	failure: WebhookFailure | null
+}
+
+export const webhookFailures = [
+	'status',
+	'redirect',
+	'timeout',
+	'unreachable',
+	'unresolved',
+	'address_refused',
+] as const
+export type WebhookFailure = (typeof webhookFailures)[number]
 
 export interface TenantInfo {
 	id: TenantId
@@ -247,6 +336,59 @@ export interface WakeUp {
 	shard: number
 	epoch: number
 	head: number
+}
+
+/** The same for one endpoint of a tenant's webhooks, on a queue of its own. */
+export interface WebhookWakeUp {
+	kind: 'webhook'
+	tenant: TenantId
+	shard: number
+	epoch: number
+	webhook: string
+}
+
+/** What a shard's alarm sends. */
+export type Announcement = WakeUp | WebhookWakeUp
+
+export interface WebhookPull {
+	tenant: TenantId
+	shard: number
+	epoch: number
+	webhook: string
+	/** Names the consumer's turn. While one has the endpoint, another is told `idle`. */
+	run: string
+}
+
+export type WebhookPullReply =
+	| { kind: 'page'; page: WebhookPage }
+	/** Nothing to deliver, not yet, not any more, or somebody else is at it. */
+	| { kind: 'idle' }
+
+export interface WebhookPage {
+	url: string
+	/** The secrets that sign, newest first, as `core/webhook-secret.ts` sealed them. */
+	secrets: string[]
+	/** Of the endpoint's row; a report with another one changes nothing. */
+	revision: number
+	changes: Change[]
+	/** With all of `changes` delivered, the endpoint is up to date as far as here. */
+	to: number
+	/** A test that somebody asked for. */
+	test: { message: string; at: number } | null
+}
+
+/** What a consumer did with a page. It is recorded only while the endpoint's row is as it was when the page was read. */
+export interface WebhookReport extends WebhookPull {
+	revision: number
+	/** Everything up to here is delivered. */
+	to: number
+	attempts: WebhookAttempt[]
+	/** How the turn ended before the end of the page: the last attempt failed, or nothing may be sent there any more. */
+	stopped: 'failed' | 'gone' | 'secret_unreadable' | null
+	/** Secrets that rested under an older signing secret: `[as they rested, as they shall rest]`. */
+	resealed: [string, string][]
+	/** The consumer goes on with another page. */
+	goesOn: boolean
 }
 
 /** The consumer asks for what follows `after`. */
@@ -317,6 +459,16 @@ export interface Shard {
 	execute<N extends OperationName>(command: Command<N>): Promise<Reply<Answer<N>>>
 	provision(provisioning: Provisioning): Promise<Outcome<{ head: number }>>
 	pull(request: PullRequest): Promise<PullReply>
-	/** Accepts a WebSocket that brings `{"head": <seq>}` after every commit; the request carries a command for `changes.list`. */
+	/**
+	 * Accepts a WebSocket that brings `{"head": <seq>}` after every commit, and in the first message `until`, the millisecond
+	 * at which the caller's key expires; the request carries a command for `changes.list`.
+	 */
 	fetch(request: Request): Promise<Response>
+}
+
+/** A shard as those see it who deliver its webhooks. */
+export interface WebhookShard {
+	pullWebhook(asked: WebhookPull): Promise<WebhookPullReply>
+	/** False when the report came too late to count. */
+	reportWebhook(report: WebhookReport): Promise<boolean>
 }

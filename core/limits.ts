@@ -140,3 +140,34 @@ export const viewStatementMsMax = 10_000
 
 /** A claim that is still unconfirmed after this is completed or freed (U2). */
 export const claimUnconfirmedMs = 60_000
+
+/** Endpoints for webhooks of one tenant: each is looked at whenever the alarm rings. */
+export const webhooksMax = 20
+/** UTF-16 units. */
+export const webhookUrlCharsMax = 2_000
+export const webhookDescriptionCharsMax = 500
+/** Collections that one endpoint's filter may name. */
+export const webhookCollectionsMax = 50
+/** An older secret still signs for this long after a rotation, so that the receiver can change over at its own time. */
+export const webhookSecretKeptMs = 24 * 3_600_000
+/** Secrets that sign side by side; each is one more signature in a header. */
+export const webhookSecretsMax = 5
+/** Messages that one pull brings; they go out one after the other, and their progress is stored once. */
+export const webhookPageMessages = 50
+/** Entries that one look at the journal reads to find those that an endpoint wants; a few milliseconds. */
+export const webhookScanEntries = 1_000
+/** Entries that nobody wanted are passed over in memory; every so many the position is stored, so that a cold start is short. */
+export const webhookPassedEntries = 10_000
+/** A receiver that has not answered by then has failed. */
+export const webhookRequestMsMax = 10_000
+/** No new message is begun after this, so that an endpoint takes its turn with the others. */
+export const webhookTurnMsMax = 5_000
+/** How long one consumer has an endpoint to itself: its turn, its last request and the way back. A killed one is replaced after this. */
+export const webhookLeaseMs = 45_000
+/** The first wait after a failure; it doubles up to the maximum. */
+export const webhookRetryMs = 5_000
+export const webhookRetryMsMax = 3_600_000
+/** An endpoint that has failed for so long is disabled. */
+export const webhookFailingMsMax = 5 * 86_400_000
+/** Attempts that are kept for an endpoint's owner to look at. */
+export const webhookAttemptsKept = 20

@@ -108,7 +108,7 @@ async function startParts(options: Settled, parts: Parts): Promise<Omit<Stack, '
 		if (applied.length > 0) log(`migrated the database of ${region}`)
 	}
 	const secrets = readSecrets(join(dataDir, 'secrets.json'))
-	const vars = { ...secrets, ...databaseVars(regions, databases), JURISDICTIONS: 'off' }
+	const vars = { ...secrets, ...databaseVars(regions, databases), JURISDICTIONS: 'off', WEBHOOKS_PRIVATE: 'allow' }
 	const endpoint: Record<string, string> = parts.endpoint === null ? {} : { NEON_ENDPOINT: parts.endpoint.url }
 	const envFile = join(dataDir, 'wrangler.env')
 	writeFileSync(envFile, envText({ ...vars, ...endpoint, ...options.vars }), { mode: 0o600 })

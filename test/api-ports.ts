@@ -11,6 +11,7 @@ import type {
 	Shard,
 	StoredRecord,
 	TenantInfo,
+	WebhookInfo,
 } from '../core/contract.ts'
 import type { Begun, Claim, Control, ControlStore } from '../core/control.ts'
 import { type Region, regionOf, type TenantId } from '../core/ids.ts'
@@ -42,6 +43,7 @@ export class Edge {
 				signingSecrets: ['signing-new', 'signing-old'],
 				corsOrigins: options.corsOrigins ?? [],
 				regions: ['global' as Region, 'eu' as Region],
+				webhookAddresses: 'public',
 				version: '0.1.0',
 			},
 			shardOf: (tenant, number) => this.#shard(tenant, number),
@@ -199,6 +201,7 @@ export class FakeShard {
 	readonly commands: Command[] = []
 	readonly keys = new Map<string, { hash: string; info: KeyInfo }>()
 	readonly changes: Change[] = []
+	readonly webhooks = new Map<string, { sealed: string; url: string }>()
 	readonly #answers = new Map<string, { fingerprint: string; reply: Reply<never> }>()
 	readonly sockets: FakeSocket[] = []
 	provisioned: Provisioning | null = null
@@ -352,11 +355,38 @@ export class FakeShard {
 				return accept({ keys: [...this.keys.values()].map(({ info }) => info), next: null })
 			case 'key.delete':
 				return this.keys.delete(operation.id) ? accept({ position: 6 }) : refuse('not_found', 'no key')
+			case 'webhook.create':
+			case 'webhook.rotate': {
+				const { sealed, secret } = operation.prepared
+				const id = operation.name === 'webhook.create' ? operation.prepared.id : operation.id
+				const url = operation.name === 'webhook.create' ? operation.url : 'https://hooks.freehold.dev/x'
+				this.webhooks.set(id, { sealed, url })
+				return accept({ webhook: this.#webhook(id), secret, position: 10 })
+			}
+			case 'webhook.list':
+				return accept({ webhooks: [...this.webhooks.keys()].map((id) => this.#webhook(id)), next: null })
+			case 'webhook.get':
+				if (!this.webhooks.has(operation.id)) return refuse('not_found', 'no webhook')
+				return accept({ webhook: this.#webhook(operation.id), attempts: [] })
+			case 'webhook.update':
+				if (!this.webhooks.has(operation.id)) return refuse('not_found', 'no webhook')
+				return accept({ webhook: this.#webhook(operation.id), position: 11 })
+			case 'webhook.test':
+				return accept({ message: operation.message })
+			case 'webhook.delete':
+				return this.webhooks.delete(operation.id) ? accept({ position: 12 }) : refuse('not_found', 'no webhook')
 			case 'tenant.get':
 				return accept({ tenant: this.#info() })
 			case 'tenant.update':
 				return accept({ tenant: this.#info(operation.tenantName, operation.status), position: 8 })
 		}
+	}
+
+	#webhook(id: string): WebhookInfo {
+		const { now } = this.#edge
+		const url = this.webhooks.get(id)?.url ?? ''
+		const nothing = { description: null, events: null, collections: null, disabled: null, failing: null, missed: null }
+		return { id, url, ...nothing, position: 3, previousSecretUntil: null, createdAt: now, updatedAt: now }
 	}
 
 	#info(tenantName?: string, status: TenantInfo['status'] = 'active'): TenantInfo {

@@ -8,6 +8,7 @@ import type {
 	Operations,
 	Reply,
 	WakeUp,
+	WebhookWakeUp,
 } from '../core/contract.ts'
 import { mintTenantId, parseRegion, type RandomBytes, type TenantId } from '../core/ids.ts'
 import type { Refusal } from '../core/refusal.ts'
@@ -45,6 +46,7 @@ export class ShardFixture {
 	readonly tenant: TenantId
 	readonly sql: Sql
 	readonly announced: WakeUp[] = []
+	readonly webhooksAnnounced: WebhookWakeUp[] = []
 	now = Date.UTC(2026, 0, 1)
 	alarmAt: number | null = null
 	shard: Shard
@@ -146,8 +148,9 @@ export class ShardFixture {
 			arm: (at) => {
 				this.alarmAt = at
 			},
-			announce: async (wakeUp) => {
-				this.announced.push(wakeUp)
+			announce: async (message) => {
+				if ('kind' in message) this.webhooksAnnounced.push(message)
+				else this.announced.push(message)
 			},
 		})
 	}

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
-import type { Shard, WakeUp } from '../core/contract.ts'
+import type { Announcement, Shard, WakeUp, WebhookShard, WebhookWakeUp } from '../core/contract.ts'
 import type { Claim, Control, ControlStore } from '../core/control.ts'
 import { parseRegion, type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { hashSecret } from '../core/keys.ts'
@@ -25,6 +25,8 @@ export interface Env {
 	SIGNING_SECRET_PREVIOUS?: string
 	/** Names the objects of globally unique values. It is never rotated: another secret would be another name for each. */
 	CLAIM_SECRET: string
+	/** `allow` lets webhooks go to private addresses and over plain HTTP, for development; anything else refuses both. */
+	WEBHOOKS_PRIVATE?: string
 	/** The local stack's stand-in for Neon's HTTP endpoint; absent in production. */
 	NEON_ENDPOINT?: string
 	[binding: string]: unknown
@@ -36,7 +38,7 @@ export interface Cell {
 	control: ControlStore
 	databaseUrl: string
 	databaseReadUrl: string
-	announce(wakeUp: WakeUp): Promise<void>
+	announce(message: Announcement): Promise<void>
 }
 
 export function regionsOf(env: Env): readonly [Region, ...Region[]] {
@@ -48,32 +50,33 @@ export function regionsOf(env: Env): readonly [Region, ...Region[]] {
 
 export function cellOf(env: Env, region: Region): Cell {
 	const bucket = binding(env, 'BUCKET', region) as R2Bucket
-	const queue = binding(env, 'CHANGES', region) as Queue<WakeUp>
+	const changes = binding(env, 'CHANGES', region) as Queue<WakeUp>
+	const webhooks = binding(env, 'WEBHOOKS', region) as Queue<WebhookWakeUp>
 	return {
 		region,
 		control: controlStore(bucket),
 		databaseUrl: String(binding(env, 'DATABASE_URL', region)),
 		databaseReadUrl: String(binding(env, 'DATABASE_READ_URL', region)),
-		announce: async (wakeUp) => {
-			await queue.send(wakeUp, { contentType: 'json' })
+		announce: async (message) => {
+			if ('kind' in message) await webhooks.send(message, { contentType: 'json' })
+			else await changes.send(message, { contentType: 'json' })
 		},
 	}
 }
 
-/** The region whose queue this is, by the naming convention `freehold-changes[-<region>]`. */
-export function regionOfQueue(env: Env, queue: string): Region {
+/** What comes from this queue and of which region, by the naming convention `freehold-<changes|webhooks>[-<region>]`. */
+export function queueOf(env: Env, queue: string): { carries: 'changes' | 'webhooks'; region: Region } {
 	const [first, ...others] = regionsOf(env)
 	const region = others.find((other) => queue.endsWith(`-${other}`)) ?? first
-	if (!region) throw new Error('no region')
-	return region
+	return { carries: queue.startsWith('freehold-webhooks') ? 'webhooks' : 'changes', region }
 }
 
 /** The only place that names a shard's object, in its region's jurisdiction where the platform has jurisdictions. */
-export function shardOf(env: Env, tenant: TenantId, number: number): Shard {
+export function shardOf(env: Env, tenant: TenantId, number: number): Shard & WebhookShard {
 	const region = regionOf(tenant)
 	const bound = region !== 'global' && env.JURISDICTIONS !== 'off'
 	const namespace = bound ? env.TENANT_SHARD.jurisdiction(region as DurableObjectJurisdiction) : env.TENANT_SHARD
-	return namespace.getByName(`${tenant}/${number}`) as unknown as Shard
+	return namespace.getByName(`${tenant}/${number}`) as unknown as Shard & WebhookShard
 }
 
 /** The object of one globally unique value. Its name tells nothing about the value. */

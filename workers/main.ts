@@ -1,10 +1,11 @@
 /** The composition root: what the platform calls, given to the room that answers. */
 import { createApp } from './api/app.ts'
-import { type Env, regionOfQueue } from './env.ts'
+import { type Env, queueOf } from './env.ts'
 import { consume } from './queue-consumer/consumer.ts'
+import { deliverWebhooks } from './queue-consumer/webhooks.ts'
 import { TenantShard as TenantShardObject } from './shard-do/tenant-shard.ts'
 import { UniqueClaim as UniqueClaimObject } from './shard-do/unique-claim.ts'
-import { apiPorts, claimPorts, consumerPorts, shardPorts } from './wire.ts'
+import { apiPorts, claimPorts, consumerPorts, shardPorts, webhookPorts } from './wire.ts'
 
 export class TenantShard extends TenantShardObject<Env> {
 	constructor(ctx: DurableObjectState, env: Env) {
@@ -21,8 +22,11 @@ export class UniqueClaim extends UniqueClaimObject<Env> {
 export default {
 	fetch: (request: Request, env: Env, context: ExecutionContext) => appOf(env).fetch(request, env, context),
 
-	queue: (batch: MessageBatch, env: Env) =>
-		consume(batch.messages, consumerPorts(env, regionOfQueue(env, batch.queue))),
+	queue: (batch: MessageBatch, env: Env) => {
+		const { carries, region } = queueOf(env, batch.queue)
+		if (carries === 'webhooks') return deliverWebhooks(batch.messages, webhookPorts(env, region))
+		return consume(batch.messages, consumerPorts(env, region))
+	},
 } satisfies ExportedHandler<Env>
 
 let built: { env: Env; app: ReturnType<typeof createApp> } | null = null

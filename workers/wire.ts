@@ -1,23 +1,32 @@
 /** How the rooms reach each other and the platform: each room's ports, made from the environment. */
-import type { WakeUp } from '../core/contract.ts'
+import type { Announcement } from '../core/contract.ts'
 import { settleControl } from '../core/control.ts'
 import { type Region, regionOf } from '../core/ids.ts'
+import type { AddressRules } from '../core/webhook-address.ts'
 import { connect } from '../db/neon/client.ts'
 import { createView } from '../db/neon/view.ts'
 import { postgresStore } from '../db/neon/writer.ts'
 import type { ApiPorts } from './api/ports.ts'
 import { cellOf, claimOf, type Env, operatorsOf, regionsOf, shardOf } from './env.ts'
 import type { Ports as ConsumerPorts } from './queue-consumer/consumer.ts'
+import { postMessage, resolveHost } from './queue-consumer/webhook-http.ts'
+import type { WebhookPorts } from './queue-consumer/webhooks.ts'
 import type { TenantShardPorts } from './shard-do/tenant-shard.ts'
 import type { UniqueClaimPorts } from './shard-do/unique-claim.ts'
 
 export function apiPorts(env: Env): ApiPorts {
 	const regions = regionsOf(env)
-	const signingSecrets: [string, ...string[]] = [env.SIGNING_SECRET]
-	if (env.SIGNING_SECRET_PREVIOUS) signingSecrets.push(env.SIGNING_SECRET_PREVIOUS)
+	const signingSecrets = signingSecretsOf(env)
 	const endpoint = env.NEON_ENDPOINT ?? null
 	return {
-		config: { operators: operatorsOf(env), signingSecrets, corsOrigins: list(env.CORS_ORIGINS), regions, version },
+		config: {
+			operators: operatorsOf(env),
+			signingSecrets,
+			corsOrigins: list(env.CORS_ORIGINS),
+			regions,
+			webhookAddresses: webhookAddressesOf(env),
+			version,
+		},
 		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
 		control: (region) => cellOf(env, region).control,
 		claim: (kind, value) => claimOf(env, kind, value),
@@ -49,8 +58,27 @@ export function consumerPorts(env: Env, region: Region): ConsumerPorts {
 	}
 }
 
+/** A cell's webhooks are delivered from its own queue, and only to where its tenants' shards say. */
+export function webhookPorts(env: Env, region: Region): WebhookPorts {
+	return {
+		shardOf: (tenant, shard) => {
+			if (regionOf(tenant) !== region) throw new Error('a wake-up of another region')
+			return shardOf(env, tenant, shard)
+		},
+		announce: (wakeUp) => announce(env, wakeUp),
+		signingSecrets: signingSecretsOf(env),
+		addresses: webhookAddressesOf(env),
+		resolve: (host) => resolveHost(host, (url, init) => fetch(url, init)),
+		post: (url, headers, body) => postMessage(url, headers, body, (to, init) => fetch(to, init)),
+		now: Date.now,
+		random: (bytes) => crypto.getRandomValues(bytes),
+		sleep,
+		log,
+	}
+}
+
 export function shardPorts(env: Env): TenantShardPorts {
-	return { announce: (wakeUp) => announce(env, wakeUp), log }
+	return { announce: (message) => announce(env, message), log }
 }
 
 export function claimPorts(env: Env): UniqueClaimPorts {
@@ -59,8 +87,17 @@ export function claimPorts(env: Env): UniqueClaimPorts {
 
 const version = '0.1.0'
 
-function announce(env: Env, wakeUp: WakeUp): Promise<void> {
-	return cellOf(env, regionOf(wakeUp.tenant)).announce(wakeUp)
+function announce(env: Env, message: Announcement): Promise<void> {
+	return cellOf(env, regionOf(message.tenant)).announce(message)
+}
+
+/** The newest first. */
+function signingSecretsOf(env: Env): [string, ...string[]] {
+	return env.SIGNING_SECRET_PREVIOUS ? [env.SIGNING_SECRET, env.SIGNING_SECRET_PREVIOUS] : [env.SIGNING_SECRET]
+}
+
+function webhookAddressesOf(env: Env): AddressRules {
+	return env.WEBHOOKS_PRIVATE === 'allow' ? 'private' : 'public'
 }
 
 function list(text: string): string[] {

@@ -80,4 +80,38 @@ export const migrations: readonly { id: number; sql: string }[] = [
 			);
 		`,
 	},
+	{
+		id: 3,
+		sql: `
+			-- Endpoints of outgoing webhooks. Lists and objects are JSON; null where a filter lets everything pass.
+			CREATE TABLE webhook (
+				id TEXT PRIMARY KEY,
+				url TEXT NOT NULL,
+				description TEXT,
+				events TEXT,
+				collections TEXT,
+				-- Newest first: [{"sealed", "until"}], until null for the newest.
+				secrets TEXT NOT NULL,
+				-- Null for an active endpoint.
+				disabled_reason TEXT,
+				disabled_at INTEGER,
+				position INTEGER NOT NULL,
+				failures INTEGER NOT NULL DEFAULT 0,
+				failing_since INTEGER,
+				next_attempt_at INTEGER,
+				missed_from INTEGER,
+				missed_to INTEGER,
+				-- A test that waits to be sent, and when it was asked for.
+				test_message TEXT,
+				test_at INTEGER,
+				attempts TEXT NOT NULL DEFAULT '[]',
+				-- Counts what its owner changed, as the journal records it.
+				version INTEGER NOT NULL DEFAULT 1,
+				-- Counts every change, so that a consumer's late report finds that it is late.
+				revision INTEGER NOT NULL DEFAULT 1,
+				created_at INTEGER NOT NULL,
+				updated_at INTEGER NOT NULL
+			) STRICT, WITHOUT ROWID;
+		`,
+	},
 ]

@@ -31,6 +31,7 @@ interface Row {
 }
 
 const record = '/v1/collections/people/records/ada'
+const hook = 'https://hooks.freehold.dev/x'
 const rows: Record<string, Row> = {
 	'get /': { needs: 'nothing', allowed: 200 },
 	'get /docs': { needs: 'nothing', allowed: 200 },
@@ -142,6 +143,46 @@ const rows: Record<string, Row> = {
 		allowed: 204,
 		other: 'not_found',
 	},
+	'post /v1/webhooks': { needs: 'key:export', body: () => ({ url: hook }), allowed: 201 },
+	'get /v1/webhooks': { needs: 'key:export', allowed: 200 },
+	'get /v1/webhooks/{id}': {
+		needs: 'key:export',
+		path: ({ webhook }) => `/v1/webhooks/${webhook}`,
+		allowed: 200,
+		other: 'not_found',
+	},
+	'get /v1/webhooks/{id}/attempts': {
+		needs: 'key:export',
+		path: ({ webhook }) => `/v1/webhooks/${webhook}/attempts`,
+		allowed: 200,
+		other: 'not_found',
+	},
+	'patch /v1/webhooks/{id}': {
+		needs: 'key:export',
+		path: ({ webhook }) => `/v1/webhooks/${webhook}`,
+		body: () => ({ description: 'Changed' }),
+		allowed: 200,
+		other: 'not_found',
+	},
+	'post /v1/webhooks/{id}/rotate-secret': {
+		needs: 'key:export',
+		path: ({ webhook }) => `/v1/webhooks/${webhook}/rotate-secret`,
+		body: () => ({ keep_previous_seconds: 0 }),
+		allowed: 200,
+		other: 'not_found',
+	},
+	'post /v1/webhooks/{id}/test': {
+		needs: 'key:export',
+		path: ({ webhook }) => `/v1/webhooks/${webhook}/test`,
+		allowed: 202,
+		other: 'not_found',
+	},
+	'delete /v1/webhooks/{id}': {
+		needs: 'key:export',
+		path: ({ webhook }) => `/v1/webhooks/${webhook}`,
+		allowed: 204,
+		other: 'not_found',
+	},
 }
 
 test('every route has a row in the table of this test and every row a route, with the access that it needs', () => {
@@ -163,6 +204,8 @@ interface Prepared {
 	revoked: string
 	/** The id of a key that may be deleted. */
 	spareKey: string
+	/** The id of a webhook that may be changed and deleted. */
+	webhook: string
 }
 
 /** A tenant with a collection, a record and a key of each kind. */
@@ -179,7 +222,14 @@ async function prepare(): Promise<Prepared> {
 	const revoked = await makeKey(tenant, scopes)
 	expect((await send('DELETE', `/v1/keys/${revoked.id}`, tenant.secret)).status).toBe(204)
 	const { id: spareKey } = await makeKey(tenant, ['read'])
-	return { tenant, keys, expired: expired.secret, revoked: revoked.secret, spareKey }
+	const webhook = await makeWebhook(tenant)
+	return { tenant, keys, expired: expired.secret, revoked: revoked.secret, spareKey, webhook }
+}
+
+async function makeWebhook(tenant: NewTenant): Promise<string> {
+	const made = await send('POST', '/v1/webhooks', tenant.secret, { url: hook })
+	expect(made.status).toBe(201)
+	return (await made.json<{ id: string }>()).id
 }
 
 async function makeKey(tenant: NewTenant, granted: readonly Scope[], expiresAt: string | null = null) {
@@ -282,6 +332,8 @@ async function restore(own: Prepared): Promise<void> {
 		await send('DELETE', `/v1/collections/people/records/${id}`, own.tenant.secret)
 	await send('PUT', record, own.tenant.secret, { email: 'ada@example.com', age: 36 })
 	own.spareKey = (await makeKey(own.tenant, ['read'])).id
+	await send('DELETE', `/v1/webhooks/${own.webhook}`, own.tenant.secret)
+	own.webhook = await makeWebhook(own.tenant)
 }
 
 async function journalOf(tenant: NewTenant): Promise<{ op: string; actor: string }[]> {

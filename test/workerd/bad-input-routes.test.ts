@@ -46,13 +46,16 @@ const bodies: Record<string, object> = {
 	'post /v1/collections/{collection}/records/search': {},
 	'post /v1/batch': { operations: [{ op: 'put', collection: 'things', id: 'x', data: {} }] },
 	'post /v1/keys': { scopes: ['read'] },
+	'post /v1/webhooks': { url: 'https://hooks.freehold.dev/x' },
+	'patch /v1/webhooks/{id}': { description: null },
+	'post /v1/webhooks/{id}/rotate-secret': { keep_previous_seconds: 1 },
 }
 
 /** Every route with parameters that exist and the credential that it wants; `fill` puts something else in a parameter's place. */
 function targets(fill?: string): Target[] {
 	return routeTable.map(({ method, path, access }) => {
 		const name = `${method} ${path}`
-		const own = path.startsWith('/v1/tenants') ? tenant.id : path.startsWith('/v1/keys') ? '0'.repeat(26) : 'x'
+		const own = path.startsWith('/v1/tenants') ? tenant.id : /^\/v1\/(keys|webhooks)/.test(path) ? '0'.repeat(26) : 'x'
 		const filled = path.replaceAll(/\{([a-z]+)\}/g, (_, parameter) => fill ?? example[parameter] ?? own)
 		const query = path === '/v1/view/records' ? '?collection=things' : ''
 		const bearers = { public: null, tenant: tenant.secret, operator: bindings.OPERATOR_TOKEN }
@@ -65,7 +68,7 @@ const withBody = () => targets().filter(({ body }) => body !== undefined)
 const add = (path: string, query: string) => path + (path.includes('?') ? '&' : '?') + query
 
 test('every route that takes a body is tried with broken ones', () => {
-	const taking = routeTable.filter(({ method }) => ['post', 'put', 'patch'].includes(method))
+	const taking = routeTable.filter(({ takesBody }) => takesBody)
 	expect(withBody().map(({ name }) => name)).toEqual(taking.map(({ method, path }) => `${method} ${path}`))
 })
 
@@ -235,7 +238,7 @@ test('broken and repeated parameters of the query are refused by name, on every 
 			else await expectCalm(response, `${name} ${query.slice(0, 60)}`)
 		})
 	}
-	for (const list of ['/v1/collections', '/v1/keys', '/v1/changes', '/v1/collections/things/records']) {
+	for (const list of ['/v1/collections', '/v1/keys', '/v1/webhooks', '/v1/changes', '/v1/collections/things/records']) {
 		for (const limit of [...brokenNumbers, '0', '1001']) {
 			const response = await send('GET', `${list}?limit=${encodeURIComponent(limit)}`, tenant.secret)
 			const problem = await readProblem(response)

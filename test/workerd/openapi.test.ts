@@ -90,8 +90,8 @@ test('the document names every header and media type that a route honours', () =
 
 const malformed = ['invalid_json', 'unsupported_media_type']
 const meaningless = ['validation_failed', 'invalid_request', 'schema_invalid', 'idempotency_mismatch']
-/** Routes of which the document cannot say all: which schemas, data, operations, regions and filters make sense. */
-const hasMeaning = /collections\/\{collection\}$|batch$|tenants$|search$|records(\/\{id\})?$|view/
+/** Routes of which the document cannot say all: which schemas, data, operations, regions, filters and addresses make sense. */
+const hasMeaning = /collections\/\{collection\}$|batch$|tenants$|search$|records(\/\{id\})?$|view|webhooks(\/\{id\})?$/
 
 for (const { method, path, access } of routeTable) {
 	const runs = { numRuns: 40, endOnFailure: true }
@@ -137,7 +137,14 @@ async function prepare(method: string, path: string, audience: 'public' | 'tenan
 	expect(put.status).toBe(201)
 	const made = await send('POST', '/v1/keys', tenant.secret, { scopes: ['read'] })
 	const { id: key } = await made.json<{ id: string }>()
-	const id = path.startsWith('/v1/keys') ? key : path.startsWith('/v1/tenants') ? tenant.id : 'p-7'
+	const hook = await send('POST', '/v1/webhooks', tenant.secret, { url: 'https://hooks.freehold.dev/x' })
+	const { id: webhook } = await hook.json<{ id: string }>()
+	const ids: [string, string][] = [
+		['/v1/keys', key],
+		['/v1/webhooks', webhook],
+		['/v1/tenants', tenant.id],
+	]
+	const id = ids.find(([prefix]) => path.startsWith(prefix))?.[1] ?? 'p-7'
 	const known: Known = { collection: 'people', id, file: 'swagger-ui.css', tenant: tenant.id, region: 'eu' }
 	const bearer = { public: null, tenant: tenant.secret, operator: bindings.OPERATOR_TOKEN }[audience]
 	const ask = ({ path: to, headers, body }: Sent): Promise<Response> =>

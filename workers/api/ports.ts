@@ -2,6 +2,7 @@ import type { Shard } from '../../core/contract.ts'
 import type { Claim, ControlStore } from '../../core/control.ts'
 import type { RandomBytes, Region, TenantId } from '../../core/ids.ts'
 import type { View } from '../../core/view.ts'
+import type { AddressRules } from '../../core/webhook-address.ts'
 
 /** What the edge needs of the rest of the system. `workers/env.ts` builds it from the bindings, tests from fakes. */
 export interface ApiPorts {
@@ -29,6 +30,7 @@ interface ApiConfig {
 	corsOrigins: readonly string[]
 	/** The first is the default for new tenants. */
 	regions: readonly [Region, ...Region[]]
+	webhookAddresses: AddressRules
 	version: string
 }
 

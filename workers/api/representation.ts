@@ -6,6 +6,8 @@ import type {
 	TenantInfo,
 	TenantLimits,
 	TenantStatus,
+	WebhookAttempt,
+	WebhookInfo,
 } from '../../core/contract.ts'
 import { type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import type { Freshness, ViewCollection, ViewRecord, ViewTenant } from '../../core/view.ts'
@@ -67,6 +69,33 @@ export interface ShownKey {
 export function showKey(key: KeyInfo): ShownKey {
 	const { id, name, scopes, createdAt, expiresAt } = key
 	return { id, name, scopes, created_at: timeOf(createdAt), expires_at: expiresAt === null ? null : timeOf(expiresAt) }
+}
+
+export function showWebhook(webhook: WebhookInfo) {
+	const { id, url, description, events, collections, disabled, position, failing, missed } = webhook
+	return {
+		id,
+		url,
+		description,
+		events,
+		collections,
+		status: disabled === null ? 'active' : 'disabled',
+		disabled: disabled && { reason: disabled.reason, at: timeOf(disabled.at) },
+		position,
+		failing: failing && {
+			failures: failing.failures,
+			since: timeOf(failing.since),
+			next_attempt_at: timeOf(failing.nextAttemptAt),
+		},
+		missed,
+		previous_secret_until: webhook.previousSecretUntil === null ? null : timeOf(webhook.previousSecretUntil),
+		created_at: timeOf(webhook.createdAt),
+		updated_at: timeOf(webhook.updatedAt),
+	}
+}
+
+export function showWebhookAttempt({ message, event, seq, at, duration, status, failure }: WebhookAttempt) {
+	return { message, event, seq, at: timeOf(at), duration_ms: duration, status, failure }
 }
 
 export interface ShownTenant {

@@ -9,6 +9,7 @@ import type { Access, Method, Route } from './route.ts'
 import { tenantRoutes } from './tenant.ts'
 import { tenantsRoutes } from './tenants.ts'
 import { viewRoutes } from './view.ts'
+import { webhookRoutes } from './webhooks.ts'
 
 const described: readonly Route[] = [
 	...docsRoutes,
@@ -20,17 +21,23 @@ const described: readonly Route[] = [
 	...batchRoutes,
 	...changeRoutes,
 	...keyRoutes,
+	...webhookRoutes,
 ]
 
 /** Every route of the API. */
 export const routes: readonly Route[] = [...described, openApiRoute(described)]
 
 /** What each route needs, for tests that try every route with every wrong credential. */
-export const routeTable: readonly { method: Method; path: string; access: Access; mutates: boolean }[] = routes.map(
-	({ definition, access }) => ({
-		method: definition.method,
-		path: definition.path,
-		access,
-		mutates: definition.mutates === true,
-	}),
-)
+export const routeTable: readonly {
+	method: Method
+	path: string
+	access: Access
+	mutates: boolean
+	takesBody: boolean
+}[] = routes.map(({ definition, access }) => ({
+	method: definition.method,
+	path: definition.path,
+	access,
+	mutates: definition.mutates === true,
+	takesBody: definition.body !== undefined,
+}))

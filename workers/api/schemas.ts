@@ -1,8 +1,19 @@
 import { z } from '@hono/zod-openapi'
-import { changeOps, scopes } from '../../core/contract.ts'
+import { changeOps, scopes, webhookDisabledReasons, webhookFailures } from '../../core/contract.ts'
 import { recordIdPattern } from '../../core/ids.ts'
-import { batchOperationsMax, changesLimitMax, listLimitMax, nameCharsMax, slugCharsMax } from '../../core/limits.ts'
+import {
+	batchOperationsMax,
+	changesLimitMax,
+	listLimitMax,
+	nameCharsMax,
+	slugCharsMax,
+	webhookCollectionsMax,
+	webhookDescriptionCharsMax,
+	webhookSecretKeptMs,
+	webhookUrlCharsMax,
+} from '../../core/limits.ts'
 import { statusByCode } from '../../core/refusal.ts'
+import { webhookEvents } from '../../core/webhook.ts'
 import { collectionNamePattern } from './request.ts'
 
 /** The shapes that cross the HTTP border: what the OpenAPI document shows, and what small bodies are parsed with. */
@@ -124,6 +135,63 @@ export const key = z
 	.openapi('Key')
 export const mintedKey = key.extend({ secret: z.string() }).openapi('MintedKey')
 export const keyList = z.object({ keys: z.array(key) }).openapi('KeyList')
+
+export const webhookParams = z.object({ id: mintedId })
+const webhookFilter = {
+	/** Null for all. */
+	events: z.array(z.enum(webhookEvents)).min(1).max(webhookEvents.length).nullish(),
+	collections: z.array(z.string().regex(collectionNamePattern)).min(1).max(webhookCollectionsMax).nullish(),
+}
+const webhookUrl = z.string().max(webhookUrlCharsMax).openapi({ description: 'A public https address' })
+const webhookDescription = z.string().max(webhookDescriptionCharsMax).nullish()
+export const webhookInput = z
+	.strictObject({ url: webhookUrl, description: webhookDescription, ...webhookFilter, after: position.optional() })
+	.openapi('WebhookInput')
+export const webhookPatch = webhookInput
+	.partial()
+	.extend({ status: z.enum(['active', 'disabled']).optional() })
+	.openapi('WebhookPatch')
+export const webhookRotation = z
+	.strictObject({
+		keep_previous_seconds: z
+			.int()
+			.min(0)
+			.max(webhookSecretKeptMs / 1_000)
+			.optional(),
+	})
+	.openapi('WebhookRotation')
+export const webhook = z
+	.object({
+		id: mintedId,
+		url: z.string(),
+		description: z.string().nullable(),
+		events: z.array(z.enum(webhookEvents)).nullable(),
+		collections: z.array(z.string()).nullable(),
+		status: z.enum(['active', 'disabled']),
+		disabled: z.object({ reason: z.enum(webhookDisabledReasons), at: time }).nullable(),
+		position,
+		failing: z.object({ failures: count, since: time, next_attempt_at: time }).nullable(),
+		missed: z.object({ from: position, to: position }).nullable(),
+		previous_secret_until: time.nullable(),
+		created_at: time,
+		updated_at: time,
+	})
+	.openapi('Webhook')
+export const webhookWithSecret = webhook.extend({ secret: z.string() }).openapi('WebhookWithSecret')
+export const webhookList = z.object({ webhooks: z.array(webhook) }).openapi('WebhookList')
+const webhookAttempt = z
+	.object({
+		message: z.string(),
+		event: z.string(),
+		seq: position.nullable(),
+		at: time,
+		duration_ms: count,
+		status: z.int().nullable(),
+		failure: z.enum(webhookFailures).nullable(),
+	})
+	.openapi('WebhookAttempt')
+export const webhookAttemptList = z.object({ attempts: z.array(webhookAttempt) }).openapi('WebhookAttemptList')
+export const sentTest = z.object({ message: z.string() }).openapi('SentTest')
 
 export const tenantParams = z.object({ id: tenantIdText })
 export const tenantInput = z

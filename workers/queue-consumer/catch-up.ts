@@ -5,6 +5,7 @@ import { DatabaseFailure } from '../../db/neon/client.ts'
 import type { ViewWriter } from '../../db/neon/writer.ts'
 import type { Ports } from './consumer.ts'
 import { isolates, poisonEntry, refusesData } from './dead-letter.ts'
+import { within } from './deadline.ts'
 
 /** How one shard's turn ended. */
 export type End =
@@ -111,19 +112,7 @@ async function pull(
 	entriesMax: number,
 ): Promise<PullReply> {
 	const request: PullRequest = { tenant, shard, epoch, after, applied, entriesMax, bytesMax: pageBytesMax }
-	const answered = new AbortController()
-	const tooLate = sleep(pullMsMax, answered.signal).then((): never => {
-		throw new PullTimeout()
-	})
-	try {
-		return await Promise.race([shardOf(tenant, shard).pull(request), tooLate])
-	} finally {
-		answered.abort()
-	}
-}
-
-class PullTimeout extends Error {
-	override readonly name = 'PullTimeout'
+	return within(pullMsMax, shardOf(tenant, shard).pull(request), sleep)
 }
 
 /** Asserted on this side of the border too: a page that does not follow the watermark would leave a hole in the view. */

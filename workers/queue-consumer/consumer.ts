@@ -110,13 +110,15 @@ export function retrySeconds(attempts: number, random: number): number {
 	return Math.ceil(longest * (0.5 + random / 2))
 }
 
+export const tenantIdSchema = z.string().transform((text, context) => {
+	const tenant = parseTenantId(text)
+	if (tenant !== null) return tenant
+	context.addIssue({ code: 'custom', message: 'no tenant id' })
+	return z.NEVER
+})
+
 const wakeUpSchema = z.object({
-	tenant: z.string().transform((text, context) => {
-		const tenant = parseTenantId(text)
-		if (tenant !== null) return tenant
-		context.addIssue({ code: 'custom', message: 'no tenant id' })
-		return z.NEVER
-	}),
+	tenant: tenantIdSchema,
 	shard: z.int().nonnegative(),
 	epoch: z.int().nonnegative(),
 	head: z.int().nonnegative(),

@@ -21,6 +21,14 @@ export class Announcer {
 		return this.#armedAt
 	}
 
+	/** When to set the alarm because a duty wants it at `at`, or null when it rings by then anyway. */
+	wanted(now: number, at: number | null): number | null {
+		if (at === null) return null
+		if (this.#armedAt !== null && this.#armedAt > now - announceIntervalMs && this.#armedAt <= at) return null
+		this.#armedAt = at
+		return at
+	}
+
 	/** Armed times count only once their transaction has committed. */
 	settle(committed: boolean): void {
 		if (committed) this.#committedAt = this.#armedAt

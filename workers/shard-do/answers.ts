@@ -40,6 +40,19 @@ const withMerged = {
 	}),
 }
 
+/** A secret rests sealed under what only the same caller can bring again. */
+const withSecret = {
+	store: <T extends { secret: string }>(answer: T, work: Work, key: string | null): T => ({
+		...answer,
+		secret: seal(given(key), answer.secret, work.random),
+	}),
+	restore: <T extends { secret: string }>(stored: T, _takes: unknown, key: string | null): T => {
+		const secret = open(given(key), stored.secret)
+		if (secret === null) throw new Error('a sealed answer does not open for the request that made it')
+		return { ...stored, secret }
+	},
+}
+
 const resting: Resting = {
 	'record.create': withoutData,
 	'record.put': withoutData,
@@ -53,16 +66,16 @@ const resting: Resting = {
 	'collection.list': whole,
 	'collection.delete': whole,
 	'changes.list': whole,
-	'key.create': {
-		store: (answer, work, key) => ({ ...answer, secret: seal(given(key), answer.secret, work.random) }),
-		restore: (stored: Answer<'key.create'>, _takes, key) => {
-			const secret = open(given(key), stored.secret)
-			if (secret === null) throw new Error('a sealed answer does not open for the request that made it')
-			return { ...stored, secret }
-		},
-	},
+	'key.create': withSecret,
 	'key.list': whole,
 	'key.delete': whole,
+	'webhook.create': withSecret,
+	'webhook.list': whole,
+	'webhook.get': whole,
+	'webhook.update': whole,
+	'webhook.rotate': withSecret,
+	'webhook.test': whole,
+	'webhook.delete': whole,
 	'tenant.get': whole,
 	'tenant.update': whole,
 }

@@ -126,7 +126,7 @@ function insertEntries(sql: Sql, { at, actor, request }: Origin, entries: string
 }
 
 /** The first position that is still kept; `head + 1` never occurs because the last entry always stays. */
-function firstKept(sql: Sql): number {
+export function firstKept(sql: Sql): number {
 	return sql.all<{ first: number | null }>('SELECT min(seq) AS first FROM journal')[0]?.first ?? 1
 }
 

@@ -1,4 +1,5 @@
 import {
+	type Announcement,
 	type Answer,
 	scopes as allScopes,
 	type Checksum,
@@ -10,7 +11,9 @@ import {
 	type PullRequest,
 	type Reply,
 	type Scope,
-	type WakeUp,
+	type WebhookPull,
+	type WebhookPullReply,
+	type WebhookReport,
 } from '../../core/contract.ts'
 import type { RandomBytes } from '../../core/ids.ts'
 import { journalKeptMs, journalPruneRowsMax, requestsPerSecondDefault, shardBytesMax } from '../../core/limits.ts'
@@ -23,6 +26,7 @@ import { runBatch } from './batch.ts'
 import { Catalog } from './catalog.ts'
 import { deleteCollection, getCollection, listCollections, putCollection } from './collections.ts'
 import { runningChange } from './definition.ts'
+import type { Duty, Moment } from './duty.ts'
 import { expire, Idempotencies } from './idempotency.ts'
 import { changesAfter, Journal, oldestAt, prune } from './journal.ts'
 import { createKey, deleteKey, insertKey, listKeys } from './keys.ts'
@@ -33,6 +37,16 @@ import { failChange, stepChange } from './schema-change.ts'
 import { stepDigest } from './summing.ts'
 import { getTenant, readTenant, type TenantRow, updateTenant } from './tenant.ts'
 import { readCheckpoint } from './totals.ts'
+import { WebhookFeed } from './webhook-feed.ts'
+import {
+	createWebhook,
+	deleteWebhook,
+	getWebhook,
+	listWebhooks,
+	rotateWebhook,
+	testWebhook,
+	updateWebhook,
+} from './webhooks.ts'
 import { attempt, StorageGauge, type Work } from './work.ts'
 
 /** What a shard needs of its surroundings; the object wires it to Cloudflare, the tests to `node:sqlite`. */
@@ -43,8 +57,8 @@ export interface ShardPorts {
 	random: RandomBytes
 	/** Sets the one alarm, inside the transaction that is open. */
 	arm(atMs: number): void
-	/** Sends the wake-up to the consumer of this tenant's region; may fail. */
-	announce(wakeUp: WakeUp): Promise<void>
+	/** Sends the message to its consumer in this tenant's region; may fail. */
+	announce(message: Announcement): Promise<void>
 }
 
 /** The scope that each operation asks of a key; null for what only operators do. */
@@ -64,11 +78,23 @@ const scopeOf: Record<OperationName, Scope | null> = {
 	'key.create': 'keys',
 	'key.list': 'keys',
 	'key.delete': 'keys',
+	// An endpoint carries the journal out of the house for as long as it exists. Who may export could read all of it anyway,
+	// while `keys` alone is no way to what other scopes allow.
+	'webhook.create': 'export',
+	'webhook.list': 'export',
+	'webhook.get': 'export',
+	'webhook.update': 'export',
+	'webhook.rotate': 'export',
+	'webhook.test': 'export',
+	'webhook.delete': 'export',
 	'tenant.get': 'read',
 	'tenant.update': null,
 }
 
 const operatorOperations: readonly OperationName[] = ['tenant.get', 'tenant.update']
+
+/** Operations that write nothing, besides those of the scope `read`. */
+const readingOperations: readonly OperationName[] = ['key.list', 'webhook.list', 'webhook.get']
 
 /** Records that one alarm checks of a running change of schema; about 50 ms. */
 const changeStepRecords = 10_000
@@ -89,6 +115,9 @@ export class Shard {
 	readonly #storage: StorageGauge
 	readonly #announcer = new Announcer()
 	#journal: Journal | null = null
+	readonly #webhooks: WebhookFeed
+	/** What else wants the alarm. */
+	readonly #duties: readonly Duty[]
 	#acknowledged = 0
 	/** What the last checkpoint in storage says. */
 	#saved = { seq: 0, acknowledged: 0 }
@@ -107,17 +136,20 @@ export class Shard {
 		this.#catalog = new Catalog(ports.sql, ports.random)
 		this.#pages = new PageReader(ports.sql, this.#catalog)
 		this.#idempotencies = new Idempotencies(ports.sql)
+		this.#webhooks = new WebhookFeed(ports.sql, () => fractionOf(ports.random))
+		this.#duties = [this.#webhooks]
 		if (!isProvisioned(ports.sql)) return
 		migrate(ports.sql)
 		const journal = this.#load()
 		// An instance that starts while the view is behind, or with work to do, must not wait for the next write to say so.
 		if (journal.head > this.#acknowledged || journal.totals.unsummed()) this.#arm()
+		this.#armForDuties(journal)
 		this.#announcer.settle(true)
 	}
 
 	/** Whether the operation may write and so belongs into a turn. */
 	static writes(name: OperationName): boolean {
-		return scopeOf[name] !== 'read' && name !== 'key.list'
+		return scopeOf[name] !== 'read' && !readingOperations.includes(name)
 	}
 
 	execute<N extends OperationName>(command: Command<N>): Reply<Answer<N>> {
@@ -146,6 +178,7 @@ export class Shard {
 			return ran
 		})
 		if (operation.name === 'collection.put') this.#changing = true
+		if (operation.name.startsWith('webhook.')) this.#webhooks.forget()
 		if (outcome.ok) this.#arm()
 		return { ...outcome, ...rest }
 	}
@@ -201,6 +234,30 @@ export class Shard {
 		return reply
 	}
 
+	pullWebhook(asked: WebhookPull): WebhookPullReply {
+		const journal = this.#journal
+		if (!journal) return { kind: 'idle' }
+		const reply = this.#webhooks.pull(asked, this.#moment(journal))
+		// A look reads so many entries; what lies beyond them is the alarm's to find.
+		if (reply.kind === 'idle') this.#armForDuties(journal)
+		return reply
+	}
+
+	/** Expects a turn of its own, like a write. */
+	reportWebhook(report: WebhookReport): boolean {
+		const journal = this.#journal
+		if (!journal) return false
+		const moment = this.#moment(journal)
+		const work = this.#workOf(journal, { now: moment.now, actor: 'system', request: null })
+		const outcome = attempt(work, () => {
+			const counted = this.#webhooks.report(report, moment, work)
+			seal(work)
+			return accept(counted)
+		})
+		this.#armForDuties(journal)
+		return outcome.ok && outcome.value
+	}
+
 	/** The journal's last position, which the live feed is told; 0 before provisioning. */
 	position(): number {
 		return this.#journal?.head ?? 0
@@ -216,6 +273,7 @@ export class Shard {
 	failed(): void {
 		this.#journal?.abandon()
 		this.#idempotencies.forget()
+		this.#webhooks.forget()
 		this.#announcer.settle(false)
 	}
 
@@ -235,7 +293,13 @@ export class Shard {
 			this.#maintenanceAt = earliest([expire(sql, now), this.#prune(now)]) ?? Number.POSITIVE_INFINITY
 		}
 		const unfinished = this.#changing || journal.totals.unsummed() !== null
-		const dueAt = Math.min(this.#maintenanceAt, unfinished ? now + 1 : Number.POSITIVE_INFINITY)
+		const moment = { now, head: last, tenant: this.#catalog.tenant() }
+		const messages: Announcement[] = this.#duties.flatMap((duty) => duty.ring(moment))
+		const dueAt = Math.min(
+			this.#maintenanceAt,
+			unfinished ? now + 1 : Number.POSITIVE_INFINITY,
+			...this.#duties.map((duty) => duty.wants(moment) ?? Number.POSITIVE_INFINITY),
+		)
 		const { announce, next } = this.#announcer.ring(
 			now,
 			last,
@@ -243,9 +307,9 @@ export class Shard {
 			Number.isFinite(dueAt) ? dueAt : null,
 		)
 		if (next !== null) this.#ports.arm(next)
-		if (!announce) return
-		const { id: tenant, shard, epoch } = this.#catalog.tenant()
-		await this.#ports.announce({ tenant, shard, epoch, head: last })
+		const { id: tenant, shard, epoch } = moment.tenant
+		if (announce) messages.push({ tenant, shard, epoch, head: last })
+		await Promise.all(messages.map((message) => this.#ports.announce(message)))
 	}
 
 	/** While writes go on, a checkpoint a second would be one more row to pay; it waits until the view is up to date. */
@@ -276,6 +340,18 @@ export class Shard {
 	#arm(): void {
 		const at = this.#announcer.afterWrite(this.#ports.clock())
 		if (at !== null) this.#ports.arm(at)
+	}
+
+	#armForDuties(journal: Journal): void {
+		const moment = this.#moment(journal)
+		const wanted = this.#duties.flatMap((duty) => duty.wants(moment) ?? [])
+		const at = this.#announcer.wanted(moment.now, earliest(wanted))
+		if (at !== null) this.#ports.arm(at)
+	}
+
+	#moment({ head }: Journal): Moment {
+		this.#catalog.refresh()
+		return { now: this.#ports.clock(), head, tenant: this.#catalog.tenant() }
 	}
 
 	#acknowledge(applied: number): void {
@@ -382,6 +458,20 @@ export class Shard {
 				return listKeys(work, operation)
 			case 'key.delete':
 				return deleteKey(work, operation)
+			case 'webhook.create':
+				return createWebhook(work, operation)
+			case 'webhook.list':
+				return listWebhooks(work, operation)
+			case 'webhook.get':
+				return getWebhook(work, operation)
+			case 'webhook.update':
+				return updateWebhook(work, operation)
+			case 'webhook.rotate':
+				return rotateWebhook(work, operation)
+			case 'webhook.test':
+				return testWebhook(work, operation)
+			case 'webhook.delete':
+				return deleteWebhook(work, operation)
 			case 'tenant.get':
 				return getTenant(work)
 			case 'tenant.update':
@@ -397,6 +487,11 @@ function seal({ journal, now: at, actor, request }: Work): void {
 
 function earliest(dates: (number | null)[]): number | null {
 	return dates.reduce((first, date) => (date === null ? first : Math.min(first ?? date, date)), null)
+}
+
+/** From 0 up to, not including, 1. */
+function fractionOf(random: RandomBytes): number {
+	return random(new Uint8Array(4)).reduce((value, byte) => value * 256 + byte, 0) / 2 ** 32
 }
 
 interface Authorised {

@@ -1,5 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
 import type {
+	Announcement,
 	Answer,
 	Command,
 	OperationName,
@@ -7,7 +8,9 @@ import type {
 	PullReply,
 	PullRequest,
 	Reply,
-	WakeUp,
+	WebhookPull,
+	WebhookPullReply,
+	WebhookReport,
 } from '../../core/contract.ts'
 import { type Outcome, refuse } from '../../core/refusal.ts'
 import { objectSql } from './object-sql.ts'
@@ -16,7 +19,7 @@ import { Turn } from './turn.ts'
 
 /** What `workers/main.ts` gives the object: the way to the consumer and to the log. */
 export interface TenantShardPorts {
-	announce(wakeUp: WakeUp): Promise<void>
+	announce(message: Announcement): Promise<void>
 	log(level: 'info' | 'error', event: string, fields: Record<string, string | number | boolean | null>): void
 }
 
@@ -65,6 +68,14 @@ export class TenantShard<Env> extends DurableObject<Env> {
 
 	async pull(request: PullRequest): Promise<PullReply> {
 		return this.#shard.pull(request)
+	}
+
+	async pullWebhook(asked: WebhookPull): Promise<WebhookPullReply> {
+		return this.#shard.pullWebhook(asked)
+	}
+
+	async reportWebhook(report: WebhookReport): Promise<boolean> {
+		return this.#turn.submit(() => this.#shard.reportWebhook(report))
 	}
 
 	/** Opens the live feed: a hibernating WebSocket that is told the journal's head after every commit. */
