@@ -220,6 +220,8 @@ export interface Change {
 	version: number | null
 	/** `key:<key id>`, `operator:<token name>`, or `system`. */
 	actor: string
+	/** The id of the request that caused it; null for what the shard did by itself, absent from objects of older code. */
+	request?: string | null
 	at: number
 }
 

@@ -20,6 +20,7 @@ interface ShownChange {
 	id: string | null
 	version: number | null
 	actor: string
+	request: string | null
 	at: string
 }
 
@@ -83,10 +84,12 @@ test('entries point at what changed, say who did it, and hold nothing of a recor
 	const tenant = await prepare()
 	await write(tenant, 'a')
 	await send('PATCH', `${records}/a`, tenant.secret, { secretive: 'body' })
-	await send('DELETE', `${records}/a`, tenant.secret)
+	await send('DELETE', `${records}/a`, tenant.secret, undefined, { 'X-Request-Id': 'named-by-the-client' })
 	await send('PATCH', `/v1/tenants/${tenant.id}`, bindings.OPERATOR_TOKEN, { name: 'Other' })
 	const { changes } = await page(tenant, '/v1/changes')
 	const key = `key:${tenant.secret.split('_')[3]}`
+	// What a client asked and never heard of again is found in the journal by the name that it gave its request.
+	expect(changes.filter(({ request }) => request === 'named-by-the-client').map(({ op }) => op)).toEqual(['delete'])
 	const shown = changes.map(({ op, collection, id, version, actor }) => [op, collection, id, version, actor])
 	expect(shown).toEqual([
 		['tenant', null, null, 1, 'operator:operator'],

@@ -17,6 +17,7 @@ const example = {
 	id: 'p-7',
 	version: 3,
 	actor: 'key:01k9zq4m3c8t5w2x7v6y0r1n4p',
+	request: '01k9zq5d2n7x4v8s0w3y6t1r9m',
 	at: '2026-11-22T19:50:49.120Z',
 }
 
@@ -29,7 +30,7 @@ export const changeRoutes: readonly Route[] = [
 			tag: 'Changes',
 			summary: 'Read or follow the journal',
 			description:
-				'Entries point at what changed and never hold it. With Accept: text/event-stream the answer is a stream of server-sent events that goes on live; a client resumes it with Last-Event-ID, which wins over `after`. A refusal in mid-stream is an event of type `problem`, after which the stream ends.',
+				'Entries point at what changed and never hold it; `request` is the X-Request-Id of the call that caused one, so a client that was never answered finds out whether it was heard. With Accept: text/event-stream the answer is a stream of server-sent events that goes on live; a client resumes it with Last-Event-ID, which wins over `after`. A refusal in mid-stream is an event of type `problem`, after which the stream ends.',
 			query: changeQuery,
 			headers: lastEventHeaders,
 			answers: {

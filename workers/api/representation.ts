@@ -50,12 +50,13 @@ export interface ShownChange {
 	id: string | null
 	version: number | null
 	actor: string
+	request: string | null
 	at: string
 }
 
 export function showChange(change: Change): ShownChange {
-	const { seq, op, collection, id, version, actor, at } = change
-	return { seq, op, collection, id, version, actor, at: timeOf(at) }
+	const { seq, op, collection, id, version, actor, request = null, at } = change
+	return { seq, op, collection, id, version, actor, request, at: timeOf(at) }
 }
 
 export interface ShownKey {

@@ -104,6 +104,7 @@ const change = z
 		id: z.string().nullable(),
 		version: version.nullable(),
 		actor: z.string(),
+		request: z.string().nullable(),
 		at: time,
 	})
 	.openapi('Change')

@@ -140,7 +140,7 @@ export function changesAfter(sql: Sql, after: number, limit: number, head: numbe
 		)
 	}
 	const changes = sql.all<Change>(
-		'SELECT seq, op, collection, id, version, actor, at FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
+		'SELECT seq, op, collection, id, version, actor, request, at FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
 		after,
 		limit,
 	)
