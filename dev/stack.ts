@@ -38,6 +38,8 @@ export interface StackOptions {
 	config?: string
 	/** More variables for the Worker, or other values than the stack's. */
 	vars?: Record<string, string>
+	/** Puts a proxy before the local Postgres: takes the server's port and returns the one that the Worker reaches it by. */
+	proxy?(port: number): Promise<number>
 	/** Receives a line for every step; silent when absent. */
 	log?(line: string): void
 }
@@ -108,7 +110,9 @@ async function startParts(options: Settled, parts: Parts): Promise<Omit<Stack, '
 		if (applied.length > 0) log(`migrated the database of ${region}`)
 	}
 	const secrets = readSecrets(join(dataDir, 'secrets.json'))
-	const vars = { ...secrets, ...databaseVars(regions, databases), JURISDICTIONS: 'off', WEBHOOKS_PRIVATE: 'allow' }
+	const reached =
+		parts.postgres && options.proxy ? await proxied(databases, parts.postgres.port, options.proxy) : databases
+	const vars = { ...secrets, ...databaseVars(regions, reached), JURISDICTIONS: 'off', WEBHOOKS_PRIVATE: 'allow' }
 	const endpoint: Record<string, string> = parts.endpoint === null ? {} : { NEON_ENDPOINT: parts.endpoint.url }
 	const envFile = join(dataDir, 'wrangler.env')
 	writeFileSync(envFile, envText({ ...vars, ...endpoint, ...options.vars }), { mode: 0o600 })
@@ -151,6 +155,19 @@ function databasesOf(regions: RegionName[], postgres: Postgres | null): Stack['d
 			const database = databaseName(region)
 			return [region.name, { write: postgres.url(database), read: postgres.url(database, readerRole) }]
 		}),
+	)
+}
+
+/** The connection strings of the local server, by way of a proxy. */
+async function proxied(
+	databases: Stack['databases'],
+	port: number,
+	proxy: (port: number) => Promise<number>,
+): Promise<Stack['databases']> {
+	const through = await proxy(port)
+	const by = (url: string) => url.replace(`@127.0.0.1:${port}/`, `@127.0.0.1:${through}/`)
+	return Object.fromEntries(
+		Object.entries(databases).map(([region, { write, read }]) => [region, { write: by(write), read: by(read) }]),
 	)
 }
 
