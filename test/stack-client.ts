@@ -60,6 +60,11 @@ export class Client {
 		return { status: response.status, headers: response.headers, text, body: text === '' ? null : JSON.parse(text) }
 	}
 
+	/** A GET whose answer goes on until the signal ends it. */
+	stream(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+		return fetch(`${this.#url}${path}`, { headers: { Authorization: `Bearer ${this.#bearer}`, ...headers }, signal })
+	}
+
 	/** The body of an answer that must succeed. */
 	async ok(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer> {
 		const answer = await this.send(method, path, body, headers)

@@ -58,18 +58,21 @@ export class JournalModel {
 		for (const [collection, records] of this.#records) for (const id of records.keys()) yield { collection, id }
 	}
 
-	/** Whether a row of the view shows the record as it was after one of these positions; null stands for no row. */
+	/**
+	 * Whether a row of the view shows the record as it was after one of these positions; null stands for no row. What is
+	 * personal by the last position may be missing already: it leaves the view as soon as the consumer hears of it.
+	 */
 	showsOneOf(collection: string, id: string, row: ViewRow | null, first: number, last: number): boolean {
 		const states = this.recordStates(collection, id, first, last)
 		if (row === null) return states.some((state) => (state?.data ?? null) === null)
 		const personals = this.collectionStates(collection, first, last)
 		return states.some((state) => {
 			if (state === null || state.data === null) return false
-			const { data, version, until, from } = state
+			const { data, version, from } = state
 			if (row.version !== version) return false
 			return personals.some((at, index) => {
 				const end = personals[index + 1]?.from ?? Number.POSITIVE_INFINITY
-				return at.from < until && end > from && isDeepStrictEqual(row.data, without(data, at.personal))
+				return end > from && isDeepStrictEqual(row.data, without(data, at.personal))
 			})
 		})
 	}
