@@ -1,12 +1,12 @@
 /** What a million writes cost at list price: everything that is billed is counted while it happens (`price/main.ts`). */
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { objectGb, prices, queueOperationsPerMessage } from '../core/prices.ts'
 import type { Tenant } from './contestants/contestant.ts'
 import { cpuSeconds, settle } from './cpu.ts'
 import { type Hosted, host } from './hosted.ts'
 import { closedLoop, once, openLoop, pause, requestText } from './load.ts'
 import { nextSerial } from './population.ts'
-import { objectGb, prices, queueOperationsPerMessage } from './prices.ts'
 import { collection, recordText } from './records.ts'
 
 /** For each write, on average; dollars are for a million writes. */

@@ -436,12 +436,23 @@ export interface Page {
 	chain?: string | null
 	/** What the view must come to once this page is applied; null unless `to` is the head and the digest is known. */
 	checksum?: Checksum | null
+	/** Absent from an older object. */
+	report?: ShardReport
 }
 
 /** All records of a shard: how many, and the sum of their row hashes modulo 2^64 as decimal text (`core/row-hash.ts`). */
 export interface Checksum {
 	count: number
 	digest: string
+}
+
+/** What a shard tells about itself with a page. The meter counts from the start of its instance, which `instance` names. */
+export interface ShardReport {
+	sizeBytes: number
+	records: number
+	/** API keys that are valid now. */
+	keys: number
+	meter: { instance: string; rowsWritten: number; rowsRead: number; messages: number }
 }
 
 export type SchemaPage =

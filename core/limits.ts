@@ -171,3 +171,12 @@ export const webhookRetryMsMax = 3_600_000
 export const webhookFailingMsMax = 5 * 86_400_000
 /** Attempts that are kept for an endpoint's owner to look at. */
 export const webhookAttemptsKept = 20
+/** A window of telemetry: an isolate sends at most one message in this time. */
+export const telemetryWindowMs = 5_000
+/** Pairs of tenant and route in one message: 1,000 of at most 110 bytes fit, beside the routes, into the queue's 128 KB. */
+export const telemetryTenantsMax = 1_000
+/** Shards that `/metrics` lists one by one; a scrape of ten million would be no use to anybody. */
+export const metricsShardsMax = 1_000
+/** Periods of a tenant's usage in one answer. */
+export const usagePeriodsDefault = 30
+export const usagePeriodsMax = 400

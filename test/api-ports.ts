@@ -16,7 +16,9 @@ import type {
 import type { Begun, Claim, Control, ControlStore } from '../core/control.ts'
 import { type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { hashSecret } from '../core/keys.ts'
+import type { Measured } from '../core/metrics.ts'
 import { accept, type Outcome, type Refusal, refuse } from '../core/refusal.ts'
+import type { Sample } from '../core/telemetry.ts'
 import type { Freshness, View } from '../core/view.ts'
 import { createApp } from '../workers/api/app.ts'
 import type { ApiPorts, OperatorToken } from '../workers/api/ports.ts'
@@ -28,6 +30,8 @@ export class Edge {
 	readonly claims = new Map<string, FakeClaim>()
 	readonly logged: { level: string; event: string; fields: Record<string, unknown> }[] = []
 	readonly objectCalls: string[] = []
+	readonly counted: Sample[] = []
+	measured: Measured | null = null
 	/** Throws at the n-th call of a port, counted over all ports, before (`n`) or after (`n + 0.5`) its effect. */
 	failAt: number | null = null
 	calls = 0
@@ -56,9 +60,18 @@ export class Edge {
 				freshness: (...all) => this.view.freshness(...all),
 				reached: (...all) => this.view.reached(...all),
 			},
+			metrics: {
+				read: async (regions) => regions.map((region) => ({ region, measured: this.measured })),
+				usage: async () => accept([]),
+			},
 			clock: () => this.now,
 			random: (bytes) => crypto.getRandomValues(bytes),
 			log: (level, event, fields) => this.logged.push({ level, event, fields }),
+			telemetry: {
+				count: (sample) => {
+					this.counted.push(sample)
+				},
+			},
 			assets: { fetch: async (request) => new Response(`/* ${new URL(request.url).pathname} */`) },
 		}
 		this.#app = createApp(this.ports)

@@ -4,6 +4,7 @@ import type { Announcement, Shard, WakeUp, WebhookShard, WebhookWakeUp } from '.
 import type { Claim, Control, ControlStore } from '../core/control.ts'
 import { parseRegion, type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { hashSecret } from '../core/keys.ts'
+import type { TelemetryMessage } from '../core/telemetry.ts'
 import { type ClaimKind, type OperatorToken, operatorScopes } from './api/ports.ts'
 
 /**
@@ -39,6 +40,7 @@ export interface Cell {
 	databaseUrl: string
 	databaseReadUrl: string
 	announce(message: Announcement): Promise<void>
+	tell(message: TelemetryMessage): Promise<void>
 }
 
 export function regionsOf(env: Env): readonly [Region, ...Region[]] {
@@ -52,6 +54,7 @@ export function cellOf(env: Env, region: Region): Cell {
 	const bucket = binding(env, 'BUCKET', region) as R2Bucket
 	const changes = binding(env, 'CHANGES', region) as Queue<WakeUp>
 	const webhooks = binding(env, 'WEBHOOKS', region) as Queue<WebhookWakeUp>
+	const telemetry = binding(env, 'TELEMETRY', region) as Queue<TelemetryMessage>
 	return {
 		region,
 		control: controlStore(bucket),
@@ -61,14 +64,19 @@ export function cellOf(env: Env, region: Region): Cell {
 			if ('kind' in message) await webhooks.send(message, { contentType: 'json' })
 			else await changes.send(message, { contentType: 'json' })
 		},
+		tell: async (message) => {
+			await telemetry.send(message, { contentType: 'json' })
+		},
 	}
 }
 
-/** What comes from this queue and of which region, by the naming convention `freehold-<changes|webhooks>[-<region>]`. */
-export function queueOf(env: Env, queue: string): { carries: 'changes' | 'webhooks'; region: Region } {
+const carried = ['changes', 'webhooks', 'telemetry'] as const
+
+/** What comes from this queue and of which region, by the naming convention `freehold-<what it carries>[-<region>]`. */
+export function queueOf(env: Env, queue: string): { carries: (typeof carried)[number]; region: Region } {
 	const [first, ...others] = regionsOf(env)
 	const region = others.find((other) => queue.endsWith(`-${other}`)) ?? first
-	return { carries: queue.startsWith('freehold-webhooks') ? 'webhooks' : 'changes', region }
+	return { carries: carried.find((one) => queue.startsWith(`freehold-${one}`)) ?? 'changes', region }
 }
 
 /** The only place that names a shard's object, in its region's jurisdiction where the platform has jurisdictions. */

@@ -2,10 +2,11 @@
 import { createApp } from './api/app.ts'
 import { type Env, queueOf } from './env.ts'
 import { consume } from './queue-consumer/consumer.ts'
+import { consumeTelemetry } from './queue-consumer/telemetry.ts'
 import { deliverWebhooks } from './queue-consumer/webhooks.ts'
 import { TenantShard as TenantShardObject } from './shard-do/tenant-shard.ts'
 import { UniqueClaim as UniqueClaimObject } from './shard-do/unique-claim.ts'
-import { apiPorts, claimPorts, consumerPorts, shardPorts, webhookPorts } from './wire.ts'
+import { apiPorts, claimPorts, consumerPorts, shardPorts, telemetryPorts, webhookPorts } from './wire.ts'
 
 export class TenantShard extends TenantShardObject<Env> {
 	constructor(ctx: DurableObjectState, env: Env) {
@@ -24,8 +25,14 @@ export default {
 
 	queue: (batch: MessageBatch, env: Env) => {
 		const { carries, region } = queueOf(env, batch.queue)
-		if (carries === 'webhooks') return deliverWebhooks(batch.messages, webhookPorts(env, region))
-		return consume(batch.messages, consumerPorts(env, region))
+		switch (carries) {
+			case 'changes':
+				return consume(batch.messages, consumerPorts(env, region))
+			case 'webhooks':
+				return deliverWebhooks(batch.messages, webhookPorts(env, region))
+			case 'telemetry':
+				return consumeTelemetry(batch.messages, telemetryPorts(env, region))
+		}
 	},
 } satisfies ExportedHandler<Env>
 

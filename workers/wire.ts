@@ -1,14 +1,19 @@
 /** How the rooms reach each other and the platform: each room's ports, made from the environment. */
+import { waitUntil } from 'cloudflare:workers'
 import type { Announcement } from '../core/contract.ts'
 import { settleControl } from '../core/control.ts'
-import { type Region, regionOf } from '../core/ids.ts'
+import { mintId, type Region, regionOf } from '../core/ids.ts'
 import type { AddressRules } from '../core/webhook-address.ts'
 import { connect } from '../db/neon/client.ts'
+import { createMetrics } from '../db/neon/metrics.ts'
+import { addTelemetry } from '../db/neon/telemetry.ts'
 import { createView } from '../db/neon/view.ts'
 import { postgresStore } from '../db/neon/writer.ts'
 import type { ApiPorts } from './api/ports.ts'
+import { Telemetry } from './api/telemetry.ts'
 import { cellOf, claimOf, type Env, operatorsOf, regionsOf, shardOf } from './env.ts'
 import type { Ports as ConsumerPorts } from './queue-consumer/consumer.ts'
+import type { consumeTelemetry } from './queue-consumer/telemetry.ts'
 import { postMessage, resolveHost } from './queue-consumer/webhook-http.ts'
 import type { WebhookPorts } from './queue-consumer/webhooks.ts'
 import type { TenantShardPorts } from './shard-do/tenant-shard.ts'
@@ -18,6 +23,10 @@ export function apiPorts(env: Env): ApiPorts {
 	const regions = regionsOf(env)
 	const signingSecrets = signingSecretsOf(env)
 	const endpoint = env.NEON_ENDPOINT ?? null
+	const databases = regions.map((region) => ({
+		region,
+		database: connect(cellOf(env, region).databaseReadUrl, endpoint),
+	}))
 	return {
 		config: {
 			operators: operatorsOf(env),
@@ -30,14 +39,19 @@ export function apiPorts(env: Env): ApiPorts {
 		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
 		control: (region) => cellOf(env, region).control,
 		claim: (kind, value) => claimOf(env, kind, value),
-		view: createView({
-			regions: regions.map((region) => ({ region, database: connect(cellOf(env, region).databaseReadUrl, endpoint) })),
-			now: Date.now,
-			sleep,
-		}),
+		view: createView({ regions: databases, now: Date.now, sleep }),
+		metrics: createMetrics(databases),
 		clock: Date.now,
 		random: (bytes) => crypto.getRandomValues(bytes),
 		log,
+		telemetry: new Telemetry({
+			regions,
+			send: (region, message) => cellOf(env, region).tell(message),
+			sleep,
+			waitUntil,
+			mintId: () => mintId(Date.now(), (bytes) => crypto.getRandomValues(bytes)),
+			log,
+		}),
 		...(env.ASSETS ? { assets: env.ASSETS } : {}),
 	}
 }
@@ -75,6 +89,11 @@ export function webhookPorts(env: Env, region: Region): WebhookPorts {
 		sleep,
 		log,
 	}
+}
+
+export function telemetryPorts(env: Env, region: Region): Parameters<typeof consumeTelemetry>[1] {
+	const database = connect(cellOf(env, region).databaseUrl, env.NEON_ENDPOINT ?? null)
+	return { store: { add: (messages) => addTelemetry(database, messages) }, random: Math.random, log }
 }
 
 export function shardPorts(env: Env): TenantShardPorts {

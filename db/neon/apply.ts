@@ -64,6 +64,7 @@ export async function applyPages(database: Database, moves: readonly Move[]): Pr
 		to: page.to,
 		head: page.head,
 		at: page.toAt,
+		...usageOf(page),
 	}))
 	const upserts = moves.map(({ page }, n) => `{"n":${n},"rows":${page.upserts}}`)
 	const deletes = moves.map(({ page }, n) => `{"n":${n},"rows":${page.deletes}}`)
@@ -71,6 +72,21 @@ export async function applyPages(database: Database, moves: readonly Move[]): Pr
 	const rows = await database.query({ text: applyRecords, params })
 	const moved = new Set(rows.map((row) => numberIn(row, 'n')))
 	return moves.map((_, n) => moved.has(n))
+}
+
+/** What the page's shard says about itself; nothing when its object is older than reports. */
+function usageOf({ report }: Page) {
+	if (!report) return {}
+	const { sizeBytes: bytes, records, keys, meter } = report
+	return {
+		bytes,
+		records,
+		keys,
+		meter: meter.instance,
+		written: meter.rowsWritten,
+		read: meter.rowsRead,
+		sent: meter.messages,
+	}
 }
 
 /** Applies a page that is about a collection's schema, which may touch all of its rows. */
@@ -154,11 +170,15 @@ const describeTenant = `described AS (
 	WHERE (t.slug, t.name, t.status) IS DISTINCT FROM (excluded.slug, excluded.name, excluded.status)
 )`
 
+/** What a meter counted since its last report: all of it, when its instance is new. */
+const since = (column: string) => `excluded.${column} - CASE WHEN u.meter = excluded.meter THEN u.${column} ELSE 0 END`
+
 /** $1 the fences, $2 and $3 the rows to put and to delete, by fence. */
 const applyRecords = `
 WITH fence AS MATERIALIZED (
 	SELECT * FROM jsonb_to_recordset($1::jsonb) AS f (n int, tenant text, shard int, epoch bigint, revision bigint,
-		"to" bigint, head bigint, at bigint, slug text, name text, status text, "createdAt" bigint)
+		"to" bigint, head bigint, at bigint, slug text, name text, status text, "createdAt" bigint,
+		bytes bigint, records bigint, keys int, meter text, written bigint, read bigint, sent bigint)
 ), locked AS MATERIALIZED (
 	SELECT f.n FROM shard s JOIN fence f
 		ON s.tenant_id = f.tenant AND s.shard = f.shard AND s.epoch = f.epoch AND s.revision = f.revision
@@ -176,6 +196,16 @@ WITH fence AS MATERIALIZED (
 	FROM moved JOIN fence f USING (n) ORDER BY f.tenant
 	ON CONFLICT (tenant_id) DO UPDATE SET slug = excluded.slug, name = excluded.name, status = excluded.status, updated_at = now()
 	WHERE (t.slug, t.name, t.status) IS DISTINCT FROM (excluded.slug, excluded.name, excluded.status)
+), metered AS (
+	INSERT INTO shard_usage AS u (tenant_id, shard, size_bytes, records, api_keys, rows_written, rows_read, messages,
+		meter, meter_rows_written, meter_rows_read, meter_messages, reported_at)
+	SELECT f.tenant, f.shard, f.bytes, f.records, f.keys, f.written, f.read, f.sent, f.meter, f.written, f.read, f.sent, now()
+	FROM moved JOIN fence f USING (n) WHERE f.meter IS NOT NULL
+	ON CONFLICT (tenant_id, shard) DO UPDATE SET
+		size_bytes = excluded.size_bytes, records = excluded.records, api_keys = excluded.api_keys,
+		rows_written = u.rows_written + ${since('meter_rows_written')}, rows_read = u.rows_read + ${since('meter_rows_read')},
+		messages = u.messages + ${since('meter_messages')}, meter = excluded.meter, meter_rows_written = excluded.meter_rows_written,
+		meter_rows_read = excluded.meter_rows_read, meter_messages = excluded.meter_messages, reported_at = excluded.reported_at
 ), present AS MATERIALIZED (
 	SELECT m.tenant, m.shard, p.c, p.i, p.v, p.t, p.u, p.d
 	FROM moved m JOIN jsonb_to_recordset($2::jsonb) AS g (n int, rows jsonb) USING (n),

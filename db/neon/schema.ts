@@ -92,3 +92,102 @@ export const deadLetter = pgTable(
 	},
 	(table) => [index('dead_letter_record').on(table.tenantId, table.collection, table.recordId)],
 )
+
+/**
+ * What each shard last said about itself, and what its meters have counted since the shard's first report. An instance that
+ * ends takes along what it did after its last page: a lower bound of what the platform bills.
+ */
+export const shardUsage = pgTable(
+	'shard_usage',
+	{
+		tenantId: key('tenant_id').notNull(),
+		shard: integer('shard').notNull(),
+		sizeBytes: position('size_bytes').notNull(),
+		records: position('records').notNull(),
+		apiKeys: integer('api_keys').notNull(),
+		rowsWritten: position('rows_written').notNull(),
+		rowsRead: position('rows_read').notNull(),
+		messages: position('messages').notNull(),
+		/** The instance that counted last, and how far it had come: a report says what it counted since its start. */
+		meter: text('meter').notNull(),
+		meterRowsWritten: position('meter_rows_written').notNull(),
+		meterRowsRead: position('meter_rows_read').notNull(),
+		meterMessages: position('meter_messages').notNull(),
+		reportedAt: moment('reported_at').notNull(),
+	},
+	(table) => [primaryKey({ columns: [table.tenantId, table.shard] })],
+)
+
+/** Messages of isolates that have been added, so that a second delivery adds nothing. Kept as long as a queue may keep one. */
+export const telemetryMessage = pgTable('telemetry_message', {
+	id: text('id').primaryKey(),
+	receivedAt: moment('received_at').notNull(),
+})
+
+/** `minute`, `hour`, `day`, or `ever` for the sum of all, which starts at 1970. */
+const grain = text('grain').notNull()
+const at = moment('at').notNull()
+
+/** Requests by route and status class. */
+export const telemetryRequest = pgTable(
+	'telemetry_request',
+	{
+		grain,
+		at,
+		/** Method and path pattern. */
+		route: key('route').notNull(),
+		class: key('class').notNull(),
+		requests: position('requests').notNull(),
+		durationMs: position('duration_ms').notNull(),
+	},
+	(table) => [primaryKey({ columns: [table.grain, table.at, table.route, table.class] })],
+)
+
+/** Durations by route, in the buckets of `core/histogram.ts`: they merge by adding. */
+export const telemetryLatency = pgTable(
+	'telemetry_latency',
+	{
+		grain,
+		at,
+		route: key('route').notNull(),
+		bucket: integer('bucket').notNull(),
+		requests: position('requests').notNull(),
+	},
+	(table) => [primaryKey({ columns: [table.grain, table.at, table.route, table.bucket] })],
+)
+
+/** Requests of each tenant by route and status class, by hour and day only: by the minute, most rows would count one request. */
+export const telemetryTenant = pgTable(
+	'telemetry_tenant',
+	{
+		grain,
+		at,
+		tenantId: key('tenant_id').notNull(),
+		route: key('route').notNull(),
+		class: key('class').notNull(),
+		requests: position('requests').notNull(),
+	},
+	(table) => [
+		primaryKey({ columns: [table.grain, table.at, table.tenantId, table.route, table.class] }),
+		index('telemetry_tenant_tenant').on(table.tenantId),
+	],
+)
+
+/** How far a tenant's shards had come by the end of an hour or day: what a period used is a difference of two rows. */
+export const telemetryUsage = pgTable(
+	'telemetry_usage',
+	{
+		grain,
+		at,
+		tenantId: key('tenant_id').notNull(),
+		sizeBytes: position('size_bytes').notNull(),
+		records: position('records').notNull(),
+		apiKeys: integer('api_keys').notNull(),
+		/** Journal entries, which are the tenant's writes. */
+		changes: position('changes').notNull(),
+		rowsWritten: position('rows_written').notNull(),
+		rowsRead: position('rows_read').notNull(),
+		messages: position('messages').notNull(),
+	},
+	(table) => [primaryKey({ columns: [table.tenantId, table.grain, table.at] })],
+)

@@ -39,7 +39,8 @@ export async function startViewStack(regions: string[]): Promise<ViewStack> {
 		writer: (region) => connect(postgres.url(region), endpoint.url),
 		reader: (region) => connect(postgres.url(region, readerRole), endpoint.url),
 		reset: async () => {
-			for (const region of regions) await sql(region, 'TRUNCATE tenant, shard, collection, record, dead_letter')
+			for (const region of regions)
+				await sql(region, 'TRUNCATE tenant, shard, shard_usage, collection, record, dead_letter')
 		},
 		stop: async () => {
 			await endpoint.stop()

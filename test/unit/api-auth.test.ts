@@ -71,17 +71,22 @@ test.each(guarded.map((route) => [route.method, route.path, route] as const))(
 		const { id, key } = await edge.tenant()
 		const before = edge.calls
 		const tenantOnly = route.access.audience === 'tenant'
-		const adminOnly = route.access.audience === 'operator' && route.access.scope === 'admin'
-		const wrong = tenantOnly
-			? ['root-token', 'reader-token', 'scraper-token']
-			: [key, 'scraper-token', ...(adminOnly ? ['reader-token'] : [])]
+		const holders = {
+			admin: ['root-token'],
+			read: ['root-token', 'reader-token'],
+			metrics: ['root-token', 'scraper-token'],
+		}
+		const allowed = route.access.audience === 'operator' ? holders[route.access.scope] : []
+		const wrong = [...(tenantOnly ? [] : [key]), 'root-token', 'reader-token', 'scraper-token'].filter(
+			(as) => !allowed.includes(as),
+		)
 		for (const as of wrong) {
 			const response = await call(edge, route, id, as)
 			expect([as, response.status]).toEqual([as, 403])
 			expect(response.headers.get('WWW-Authenticate')).toContain('insufficient_scope')
 		}
 		expect(edge.calls).toBe(before)
-		const right = tenantOnly ? [key] : adminOnly ? ['root-token'] : ['root-token', 'reader-token']
+		const right = tenantOnly ? [key] : allowed
 		for (const as of right) expect((await call(edge, route, id, as)).status).not.toBeOneOf([401, 403])
 	},
 )

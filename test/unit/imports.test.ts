@@ -61,7 +61,11 @@ test('core has no clock, no randomness, no network and no environment', () => {
 
 test('only the object classes and the composition root touch Cloudflare', () => {
 	const users = files.filter((file) => importsOf(file).some((path) => path.startsWith('cloudflare:')))
-	expect(users.sort()).toEqual(['workers/shard-do/tenant-shard.ts', 'workers/shard-do/unique-claim.ts'])
+	expect(users.sort()).toEqual([
+		'workers/shard-do/tenant-shard.ts',
+		'workers/shard-do/unique-claim.ts',
+		'workers/wire.ts',
+	])
 })
 
 test('object ids are made in one place', () => {

@@ -61,6 +61,13 @@ const rows: Record<string, Row> = {
 	'get /v1/view/collections': { needs: 'operator:read', allowed: 'view_unavailable' },
 	'get /v1/view/freshness': { needs: 'operator:read', allowed: 'view_unavailable' },
 
+	'get /v1/tenants/{id}/usage': {
+		needs: 'operator:read',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/usage`,
+		allowed: 'view_unavailable',
+	},
+	'get /metrics': { needs: 'operator:metrics', allowed: 200 },
+
 	'get /v1/tenant': { needs: 'key:read', allowed: 200, suspended: 200 },
 	'put /v1/collections/{collection}': {
 		needs: 'key:schema',

@@ -68,7 +68,7 @@ test('an insert writes at most 3 rows, one per unique or indexed field, and one 
 	const counted = await runInDurableObject(stub, (_instance, state) => {
 		let rows = 0
 		let armed = 0
-		const sql = objectSql(state.storage)
+		const sql = objectSql(state.storage, { rowsWritten: 0, rowsRead: 0 })
 		const shard = new Shard({
 			sql: {
 				...sql,

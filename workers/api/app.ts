@@ -17,21 +17,34 @@ export function createApp(ports: ApiPorts): Hono {
 	if (ports.config.corsOrigins.length > 0) app.use(corsFor(ports.config.corsOrigins))
 	for (const route of routes) {
 		const path = route.definition.path.replaceAll(/\{([a-z]+)\}/g, ':$1')
-		app.on(route.definition.method.toUpperCase(), path, (c) => serve(ports, c, route))
+		const method = route.definition.method.toUpperCase()
+		// Put together once: on each request it would be most of what counting costs.
+		const served = { name: `${method} ${route.definition.path}`, path: route.definition.path }
+		app.on(method, path, (c) => serve(ports, c, route, served))
 	}
 	app.notFound((c) => serveUnrouted(ports, c))
 	// Reached by what goes wrong outside a route, such as in the router.
 	app.onError((error, c) => {
 		const call = openCall(ports, c)
 		const response = respondFailure(call, error)
-		logAccess(call, null, response.status, ports.clock())
+		settle(call, unrouted, response.status, ports.clock())
 		return response
 	})
 	return app
 }
 
-/** One request: run its route, make refusals problem documents, log those. */
-async function serve(ports: ApiPorts, c: Context, route: Route): Promise<Response> {
+/** What served a request, as telemetry and the log name it. */
+interface Served {
+	/** Method and path pattern. */
+	name: string
+	path: string | null
+}
+
+/** Everything that no route serves has one name: others are up to whoever asks. */
+const unrouted: Served = { name: 'other', path: null }
+
+/** One request: run its route, make refusals problem documents, count it. */
+async function serve(ports: ApiPorts, c: Context, route: Route, served: Served): Promise<Response> {
 	const startedAt = ports.clock()
 	const call = openCall(ports, c)
 	let response: Response
@@ -42,7 +55,7 @@ async function serve(ports: ApiPorts, c: Context, route: Route): Promise<Respons
 	} catch (error) {
 		response = respondFailure(call, error)
 	}
-	logAccess(call, route.definition.path, response.status, startedAt)
+	settle(call, served, response.status, startedAt)
 	return response
 }
 
@@ -56,18 +69,21 @@ function openCall(ports: ApiPorts, c: Context): Call {
 }
 
 /**
- * Logs what was not answered as asked; a line for every request would cost more than the request. Route patterns instead of
- * paths, and no query string: both may hold what is personal.
+ * Counts a request, and logs it when it was not answered as asked; a line for every request would cost more than the request.
+ * Route patterns instead of paths, and no query string: both may hold what is personal.
  */
-function logAccess(call: Call, route: string | null, status: number, startedAt: number): void {
+function settle(call: Call, { name, path }: Served, status: number, startedAt: number): void {
+	const { ports, tenant } = call
+	const now = ports.clock()
+	const ms = now - startedAt
+	ports.telemetry.count({ route: name, status, tenant, ms }, now)
 	if (status < 400) return
 	const { method } = call.c.req.raw
-	const ms = call.ports.clock() - startedAt
 	call.ports.log('info', 'request', {
 		request_id: call.requestId,
-		tenant: call.tenant,
+		tenant,
 		method: knownMethods.has(method) ? method : 'other',
-		route,
+		route: path,
 		status,
 		ms,
 	})
@@ -95,7 +111,7 @@ function serveUnrouted(ports: ApiPorts, c: Context): Response {
 	const response = match
 		? respondMethods(call, match.methods)
 		: respondProblem(call, refuse('not_found', 'there is nothing at this path'))
-	logAccess(call, match?.path ?? null, response.status, startedAt)
+	settle(call, { ...unrouted, path: match?.path ?? null }, response.status, startedAt)
 	return response
 }
 

@@ -1,6 +1,8 @@
 import type { Shard } from '../../core/contract.ts'
 import type { Claim, ControlStore } from '../../core/control.ts'
 import type { RandomBytes, Region, TenantId } from '../../core/ids.ts'
+import type { Metrics } from '../../core/metrics.ts'
+import type { Sample } from '../../core/telemetry.ts'
 import type { View } from '../../core/view.ts'
 import type { AddressRules } from '../../core/webhook-address.ts'
 
@@ -14,10 +16,15 @@ export interface ApiPorts {
 	/** The claim of a value. The implementation hashes the value, so it may hold anything. */
 	claim(kind: ClaimKind, value: string): Claim
 	view: View
+	metrics: Metrics
 	/** Milliseconds since 1970 in UTC. */
 	clock(): number
 	random: RandomBytes
 	log: Log
+	telemetry: {
+		/** Takes about a microsecond and never fails. @param now milliseconds since 1970 in UTC */
+		count(sample: Sample, now: number): void
+	}
 	/** Serves the files of the docs page by their name; absent where none were built. */
 	assets?: { fetch(request: Request): Promise<Response> }
 }

@@ -3,6 +3,7 @@ import { changeRoutes } from './changes.ts'
 import { collectionRoutes } from './collections.ts'
 import { docsRoutes } from './docs.ts'
 import { keyRoutes } from './keys.ts'
+import { metricsRoutes } from './metrics.ts'
 import { openApiRoute } from './openapi.ts'
 import { recordRoutes } from './records.ts'
 import type { Access, Method, Route } from './route.ts'
@@ -15,6 +16,7 @@ const described: readonly Route[] = [
 	...docsRoutes,
 	...tenantsRoutes,
 	...viewRoutes,
+	...metricsRoutes,
 	...tenantRoutes,
 	...collectionRoutes,
 	...recordRoutes,

@@ -1,6 +1,7 @@
 import { scopes as allScopes, type Caller, type KeyInfo, type NewKey, type Scope } from '../../core/contract.ts'
 import { keysPerTenantMax } from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
+import type { Sql } from '../../db/shard/sql.ts'
 import type { Work } from './work.ts'
 
 interface Row {
@@ -97,4 +98,13 @@ export function keyCount(work: Work): number {
 function parseScopes(text: string): Scope[] {
 	const held = text.split(' ')
 	return allScopes.filter((scope) => held.includes(scope))
+}
+
+/** Keys that have not expired. */
+export function validKeyCount(sql: Sql, now: number): number {
+	const counted = sql.all<{ keys: number }>(
+		'SELECT count(*) AS keys FROM api_key WHERE expires_at IS NULL OR expires_at > ?',
+		now,
+	)
+	return counted[0]?.keys ?? 0
 }

@@ -11,6 +11,7 @@ import {
 	type PullRequest,
 	type Reply,
 	type Scope,
+	type ShardReport,
 	type WebhookPull,
 	type WebhookPullReply,
 	type WebhookReport,
@@ -29,7 +30,7 @@ import { runningChange } from './definition.ts'
 import type { Duty, Moment } from './duty.ts'
 import { expire, Idempotencies } from './idempotency.ts'
 import { changesAfter, Journal, oldestAt, prune } from './journal.ts'
-import { createKey, deleteKey, insertKey, listKeys } from './keys.ts'
+import { createKey, deleteKey, insertKey, listKeys, validKeyCount } from './keys.ts'
 import { PageReader } from './pull.ts'
 import { Rate } from './rate.ts'
 import { createRecord, deleteRecord, getRecord, listCollectionRecords, patchRecord, putRecord } from './records.ts'
@@ -256,6 +257,13 @@ export class Shard {
 		})
 		this.#armForDuties(journal)
 		return outcome.ok && outcome.value
+	}
+
+	/** How much the shard holds now. */
+	gauges(): Omit<ShardReport, 'meter'> {
+		const { sql, clock } = this.#ports
+		const records = this.#journal?.totals.sum().records ?? 0
+		return { sizeBytes: sql.sizeBytes(), records, keys: validKeyCount(sql, clock()) }
 	}
 
 	/** The journal's last position, which the live feed is told; 0 before provisioning. */

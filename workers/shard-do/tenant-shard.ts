@@ -31,17 +31,26 @@ export class TenantShard<Env> extends DurableObject<Env> {
 	readonly #shard: Shard
 	readonly #turn: Turn
 	readonly #ports: TenantShardPorts
+	/** Counts from the start of this instance. */
+	readonly #meter = { instance: crypto.randomUUID(), rowsWritten: 0, rowsRead: 0, messages: 0 }
 
 	constructor(ctx: DurableObjectState, env: Env, ports: TenantShardPorts) {
 		super(ctx, env)
 		this.#ports = ports
-		const sql = objectSql(ctx.storage)
+		const sql = objectSql(ctx.storage, this.#meter)
 		this.#shard = new Shard({
 			sql,
 			clock: Date.now,
 			random: (bytes) => crypto.getRandomValues(bytes),
-			arm: (at) => void ctx.storage.setAlarm(at),
-			announce: ports.announce,
+			arm: (at) => {
+				// The platform bills an alarm as a row.
+				this.#meter.rowsWritten += 1
+				void ctx.storage.setAlarm(at)
+			},
+			announce: (wakeUp) => {
+				this.#meter.messages += 1
+				return ports.announce(wakeUp)
+			},
 		})
 		this.#turn = new Turn({
 			transaction: (work) => sql.transaction(work),
@@ -67,7 +76,10 @@ export class TenantShard<Env> extends DurableObject<Env> {
 	}
 
 	async pull(request: PullRequest): Promise<PullReply> {
-		return this.#shard.pull(request)
+		const reply = this.#shard.pull(request)
+		if (reply.kind !== 'page' || reply.page.to === reply.page.from) return reply
+		const report = { ...this.#shard.gauges(), meter: { ...this.#meter } }
+		return { ...reply, page: { ...reply.page, report } }
 	}
 
 	async pullWebhook(asked: WebhookPull): Promise<WebhookPullReply> {

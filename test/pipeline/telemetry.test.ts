@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { Page } from '../../core/contract.ts'
+import { bucketOf, merge } from '../../core/histogram.ts'
+import type { Region, TenantId } from '../../core/ids.ts'
+import { Tally, type TelemetryMessage } from '../../core/telemetry.ts'
+import { applyPages, readWatermarks } from '../../db/neon/apply.ts'
+import { createMetrics } from '../../db/neon/metrics.ts'
+import { addTelemetry, noteUsage, retireTelemetry } from '../../db/neon/telemetry.ts'
+import { startViewStack, type ViewStack } from './view-stack.ts'
+
+let stack: ViewStack
+const region = 'eu' as Region
+const tenant = 'eu_01k9zq4m3c8t5w2x7v6y0r1n4p' as TenantId
+const hour = 3_600_000
+
+beforeAll(async () => {
+	stack = await startViewStack(['eu'])
+})
+afterAll(() => stack.stop())
+beforeEach(() =>
+	stack.sql(
+		'eu',
+		'TRUNCATE telemetry_message, telemetry_request, telemetry_latency, telemetry_tenant, telemetry_usage, shard_usage, shard, tenant',
+	),
+)
+
+const metrics = () => createMetrics([{ region, database: stack.reader('eu') }])
+
+/** `count` requests of an isolate, of durations that repeat every 200. */
+function window(id: string, at: number, count: number): TelemetryMessage {
+	const tally = new Tally()
+	for (let n = 0; n < count; n++)
+		tally.count({
+			route: n % 2 ? 'GET /v1/tenant' : 'POST /v1/exports',
+			status: n % 5 ? 202 : 503,
+			tenant,
+			ms: (n % 200) * 3,
+		})
+	return tally.message(id, at)
+}
+
+test('messages that come twice, in any order, side by side, add up once; histograms are exact across isolates and minutes', async () => {
+	const writer = stack.writer('eu')
+	const start = Date.UTC(2026, 10, 22, 10, 59, 58)
+	const messages = Array.from({ length: 12 }, (_, n) => window(`isolate-${n}`, start + n * 5_000, 50 + n))
+	const deliveries = [messages.slice(0, 7), messages.slice(3, 9), messages.toReversed(), messages.slice(5)]
+	await Promise.all(deliveries.map((delivery) => addTelemetry(writer, delivery)))
+	await addTelemetry(writer, messages)
+	const [read] = await metrics().read([region])
+	const total = messages.length * 50 + 66
+	expect(read?.measured?.requests.reduce((sum, { requests }) => sum + requests, 0)).toBe(total)
+	const told = read?.measured?.latency.filter(({ route }) => route === 'GET /v1/tenant') ?? []
+	const sent = merge(
+		messages.flatMap(({ routes }) => routes.filter(({ r }) => r === 'GET /v1/tenant').map(({ b }) => new Map(b))),
+	)
+	expect(new Map(told.map(({ bucket, requests }) => [bucket, requests]))).toEqual(
+		new Map([...sent].sort(([a], [b]) => a - b)),
+	)
+	expect(bucketOf(3)).toBe(told[0]?.bucket)
+	const grains = await stack.sql(
+		'eu',
+		'SELECT grain, count(DISTINCT at)::int AS periods, sum(requests)::int AS requests FROM telemetry_request GROUP BY grain ORDER BY grain',
+	)
+	expect(grains).toEqual([
+		{ grain: 'day', periods: 1, requests: total },
+		{ grain: 'ever', periods: 1, requests: total },
+		{ grain: 'hour', periods: 2, requests: total },
+		{ grain: 'minute', periods: 2, requests: total },
+	])
+})
+
+test("a shard's meters add up over its instances, and a page that comes twice counts once", async () => {
+	const writer = stack.writer('eu')
+	const apply = async (to: number, instance: string, rowsWritten: number) => {
+		const [watermark] = await readWatermarks(writer, [{ tenant, shard: 0, epoch: 1, head: to }])
+		if (!watermark) throw new Error('no watermark')
+		const move = { watermark, page: pageTo(watermark.appliedSeq, to, instance, rowsWritten) }
+		expect(await applyPages(writer, [move])).toEqual([true])
+		expect(await applyPages(writer, [move])).toEqual([false])
+	}
+	await apply(2, 'first', 10)
+	await apply(5, 'first', 25)
+	await apply(6, 'second', 4)
+	const [read] = await metrics().read([region])
+	expect(read?.measured?.shards).toMatchObject([
+		{ tenant, head: 6, changes: 6, rowsWritten: 29, rowsRead: 58, messages: 3, sizeBytes: 8_192, records: 6, keys: 2 },
+	])
+})
+
+test('usage is what each period did, with requests beside it, and only of the tenant that is asked about', async () => {
+	const writer = stack.writer('eu')
+	const [watermark] = await readWatermarks(writer, [{ tenant, shard: 0, epoch: 1, head: 7 }])
+	if (!watermark) throw new Error('no watermark')
+	await applyPages(writer, [{ watermark, page: pageTo(0, 7, 'only', 30) }])
+	await noteUsage(writer)
+	await noteUsage(writer)
+	// What was noted becomes an hour old, and the tenant goes on.
+	await stack.sql(
+		'eu',
+		"UPDATE telemetry_usage SET at = at - interval '1 hour', changes = 5, rows_written = 20 WHERE grain = 'hour'",
+	)
+	await noteUsage(writer)
+	await addTelemetry(writer, [window('one', Date.now(), 10)])
+	const usage = await metrics().usage(tenant, 'hour', 2)
+	if (!usage.ok) throw new Error('refused')
+	const [now, before] = usage.value
+	expect(now).toMatchObject({ writes: 2, rowsWritten: 10, requests: 10, exports: 4, held: { records: 7, keys: 2 } })
+	expect(before).toMatchObject({ writes: 5, rowsWritten: 20, requests: 0, at: (now?.at ?? 0) - hour })
+	const other = await metrics().usage('eu_01k9zq4m3c8t5w2x7v6y0r1n4q' as TenantId, 'hour', 2)
+	expect(other).toEqual({ ok: true, value: [] })
+})
+
+test('sums leave when their time is over, and that of all times never does', async () => {
+	const writer = stack.writer('eu')
+	const day = 24 * hour
+	const ages = [1, 3, 36, 401].map((days) => window(`age-${days}`, Date.now() - days * day, 3))
+	await addTelemetry(writer, ages)
+	await retireTelemetry(writer, 10_000)
+	const left = await stack.sql(
+		'eu',
+		`SELECT grain, count(DISTINCT at)::int AS periods FROM telemetry_latency GROUP BY grain ORDER BY grain`,
+	)
+	expect(left).toEqual([
+		{ grain: 'day', periods: 3 },
+		{ grain: 'ever', periods: 1 },
+		{ grain: 'hour', periods: 2 },
+		{ grain: 'minute', periods: 1 },
+	])
+})
+
+function pageTo(from: number, to: number, instance: string, rowsWritten: number): Page {
+	return {
+		epoch: 1,
+		from,
+		to,
+		head: to,
+		toAt: Date.now(),
+		tenant: { slug: 's', name: 'n', status: 'active', createdAt: 0 },
+		upserts: '[]',
+		upsertCount: 0,
+		deletes: '[]',
+		deleteCount: 0,
+		schema: null,
+		report: {
+			sizeBytes: 8_192,
+			records: to,
+			keys: 2,
+			meter: { instance, rowsWritten, rowsRead: rowsWritten * 2, messages: instance === 'first' ? 2 : 1 },
+		},
+	}
+}
