@@ -1,7 +1,7 @@
 import { type TelemetryMessage, telemetryMessage } from '../../core/telemetry.ts'
 import { type Message, retrySeconds } from './consumer.ts'
 
-export interface TelemetryStore {
+interface TelemetryStore {
 	/** Adds each message once, however often it is given. */
 	add(messages: readonly TelemetryMessage[]): Promise<void>
 }
