@@ -81,23 +81,6 @@ test('1,000 writes of one busy tenant share alarms and send at most 20 messages'
 	expect(armed).toBeLessThanOrEqual(20)
 })
 
-test('[J1] [J2] nothing is pruned that the view has not applied, and positions go on afterwards', async () => {
-	const fixture = await settled()
-	for (let record = 0; record < 10; record++) await fixture.create('people', { email: `${record}@example.com` })
-	fixture.now += 500 * 86_400_000
-	await fixture.shard.alarm()
-	expect(fixture.sql.all('SELECT seq FROM journal WHERE seq > 3')).toHaveLength(10)
-	acknowledge(fixture)
-	await fixture.shard.alarm()
-	// The last entry always stays, so that the next position is not one that was used before (J1).
-	expect(fixture.sql.all('SELECT seq FROM journal')).toEqual([{ seq: 13 }])
-	fixture.restart()
-	expect((await fixture.create('people', { email: 'later@example.com' })).position).toBe(14)
-	expect((await fixture.refused({ name: 'changes.list', after: 3, limit: 10 })).code).toBe('position_pruned')
-	expect((await fixture.ask({ name: 'changes.list', after: 12, limit: 10 })).changes).toHaveLength(2)
-	expect((await fixture.ask({ name: 'collection.get', collection: 'people' })).collection.records).toBe(11)
-})
-
 test('[J2] [V1] a pull that reads ahead acknowledges only what it says is applied', async () => {
 	const fixture = await settled()
 	await fixture.create('people', { email: 'a@example.com' })
@@ -107,7 +90,7 @@ test('[J2] [V1] a pull that reads ahead acknowledges only what it says is applie
 	expect(fixture.announced).toHaveLength(1)
 	fixture.now += 500 * 86_400_000
 	await fixture.shard.alarm()
-	expect(fixture.sql.all('SELECT seq FROM journal WHERE seq = 4')).toHaveLength(1)
+	expect((await fixture.ask({ name: 'changes.list', after: 3, limit: 1 })).changes).toHaveLength(1)
 })
 
 test('an alarm whose announcement fails has set the next one before', async () => {
