@@ -82,6 +82,7 @@ test('an insert writes its row and its entry, one row per unique or indexed fiel
 			clock: Date.now,
 			random: (bytes) => crypto.getRandomValues(bytes),
 			arm: () => armed++,
+			lookAt: () => {},
 			announce: async () => {},
 		})
 		const tenant = `eu_${'0'.repeat(26)}` as never

@@ -27,7 +27,7 @@ import {
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { isProvisioned, migrate } from '../../db/shard/migrate.ts'
 import type { Sql } from '../../db/shard/sql.ts'
-import { Announcer } from './announcer.ts'
+import { Announcer, type Rings } from './announcer.ts'
 import { recallAnswer, rememberAnswer } from './answers.ts'
 import { runBatch } from './batch.ts'
 import { Catalog } from './catalog.ts'
@@ -65,6 +65,8 @@ export interface ShardPorts {
 	random: RandomBytes
 	/** Sets the one alarm, inside the transaction that is open. */
 	arm(atMs: number): void
+	/** Calls `look` then, if this instance lives until then; costs nothing. */
+	lookAt(atMs: number): void
 	/** Sends the message to its consumer in this tenant's region; may fail. */
 	announce(message: Announcement): Promise<void>
 }
@@ -296,8 +298,13 @@ export class Shard {
 		this.#announcer.settle(false)
 	}
 
-	/** One ring of the alarm: goes on with a change of schema, maintains, announces. Sets the next alarm whatever happens. */
 	async alarm(): Promise<void> {
+		this.#announcer.alarmRang()
+		await this.look()
+	}
+
+	/** Looks for what there is to do: goes on with a change of schema, maintains, announces. Sets what rings next whatever happens. */
+	async look(): Promise<void> {
 		const { sql } = this.#ports
 		const journal = this.#journal
 		if (!journal) return
@@ -321,13 +328,9 @@ export class Shard {
 			unfinished ? now + 1 : Number.POSITIVE_INFINITY,
 			...this.#duties.map((duty) => duty.wants(moment) ?? Number.POSITIVE_INFINITY),
 		)
-		const { announce, next } = this.#announcer.ring(
-			now,
-			last,
-			this.#acknowledged,
-			Number.isFinite(dueAt) ? dueAt : null,
-		)
-		if (next !== null) this.#ports.arm(next)
+		const due = Number.isFinite(dueAt) ? dueAt : null
+		const { announce, ...rings } = this.#announcer.ring(now, last, this.#acknowledged, due)
+		this.#set(rings)
 		const { id: tenant, shard, epoch } = moment.tenant
 		if (announce) messages.push({ tenant, shard, epoch, head: last })
 		await Promise.all(messages.map((message) => this.#ports.announce(message)))
@@ -363,8 +366,12 @@ export class Shard {
 	}
 
 	#arm(): void {
-		const at = this.#announcer.afterWrite(this.#ports.clock())
-		if (at !== null) this.#ports.arm(at)
+		this.#set(this.#announcer.afterWrite(this.#ports.clock()))
+	}
+
+	#set({ alarmAt, timerAt }: Rings): void {
+		if (alarmAt !== null) this.#ports.arm(alarmAt)
+		if (timerAt !== null) this.#ports.lookAt(timerAt)
 	}
 
 	#armForDuties(journal: Journal): void {
