@@ -52,7 +52,7 @@ function checkRows(
 		if (model.showsOneOf(collection, id, row, appliedSeq, last)) continue
 		if (filling || (row === null && isSetAside(sample, collection, id))) continue
 		const kind = exact ? 'exact_unequal' : kindOf(model, collection, id, row, sample, head)
-		report(kind, appliedSeq, `${place}, read at ${readSeq}`)
+		report(kind, appliedSeq, `${place} at version ${row?.version ?? 'none'}, read at ${readSeq}`)
 	}
 	if (!filling) for (const place of rows.keys()) report('row_wrong', appliedSeq, `the shard never had ${place}`)
 }

@@ -194,6 +194,18 @@ test('[I1] an idempotency row holds nothing of the data that the request brought
 	expect(JSON.stringify(rows)).not.toContain('canary')
 })
 
+test('[I1] a retry has one effect also when the clock has gone back over midnight since', async () => {
+	const fixture = await withPeople()
+	const operation = { name: 'record.create', collection: 'people', data: '{"email":"a@example.com"}' } as const
+	for (const restarts of [false, true]) {
+		fixture.now = Date.UTC(2026, 0, 2)
+		await fixture.run(operation, { idempotency })
+		fixture.now -= 1_000
+		if (restarts) fixture.restart()
+		expect(await fixture.run(operation, { idempotency })).toMatchObject({ ok: true, replayed: true })
+	}
+})
+
 test('[I1] an idempotency key is forgotten after 24 hours, and its table with it', async () => {
 	const fixture = await withPeople()
 	await fixture.create('people', { email: 'a@example.com' }, idempotency)

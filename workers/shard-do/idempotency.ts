@@ -5,7 +5,8 @@ import { identifier, type Sql } from '../../db/shard/sql.ts'
 
 /**
  * Rows rest in one table per day: two days are looked at, and a day that is over is dropped whole, because deleting row
- * by row would be billed again for every write.
+ * by row would be billed again for every write. A clock that goes back over midnight, as when an object moves to another
+ * machine, finds rows of tomorrow; they are looked at, too, or a retry would have a second effect (I1).
  */
 const windowMs = idempotencyKeptMs
 
@@ -17,11 +18,13 @@ function tableOf(window: number): string {
 	return identifier(`idempotency_${window}`)
 }
 
-/** The rows of idempotent requests, found in one of two tables that exist whenever they are looked at. */
+/** The rows of idempotent requests, found in one of the tables that exist whenever they are looked at. */
 export class Idempotencies {
 	readonly #sql: Sql
 	/** The day whose tables are known to exist. */
 	#ready: number | null = null
+	/** Those that may hold a row that still counts. */
+	#tables: string[] = []
 	#news = false
 
 	constructor(sql: Sql) {
@@ -30,15 +33,13 @@ export class Idempotencies {
 
 	/** The answer that an earlier request with this key left; null when there was none within 24 hours. */
 	recall(asked: Idempotency, now: number): Outcome<string | null> {
-		const window = this.#prepare(now)
+		this.#prepare(now)
 		const since = now - idempotencyKeptMs
 		const row = this.#sql.all<{ fingerprint: string; answer: string }>(
-			`SELECT fingerprint, answer FROM ${tableOf(window)} WHERE key = ? AND at > ?
-			UNION ALL SELECT fingerprint, answer FROM ${tableOf(window - 1)} WHERE key = ? AND at > ?`,
-			asked.key,
-			since,
-			asked.key,
-			since,
+			this.#tables
+				.map((table) => `SELECT fingerprint, answer FROM ${table} WHERE key = ? AND at > ?`)
+				.join(' UNION ALL '),
+			...this.#tables.flatMap(() => [asked.key, since]),
 		)[0]
 		if (!row) return accept(null)
 		if (row.fingerprint === asked.fingerprint) return accept(row.answer)
@@ -74,11 +75,15 @@ export class Idempotencies {
 	#prepare(now: number): number {
 		const window = windowAt(now)
 		if (this.#ready === window) return window
-		for (const table of [tableOf(window - 1), tableOf(window)]) {
+		this.#tables = [tableOf(window), tableOf(window - 1)]
+		for (const table of this.#tables) {
 			this.#sql.all(
 				`CREATE TABLE IF NOT EXISTS ${table} (key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, answer TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
 			)
 		}
+		const tomorrow = tableOf(window + 1)
+		if (this.#sql.all('SELECT 1 AS one FROM sqlite_master WHERE name = ?', tomorrow).length > 0)
+			this.#tables.push(tomorrow)
 		this.#ready = window
 		this.#news = true
 		return window
