@@ -20,7 +20,7 @@ export interface Priced {
 	activeMs: number
 	/** Milliseconds of everything that serves: more than is billed, because an object's are part of its duration. */
 	cpuMs: number
-	/** Rows that pruning will write one day: a journal entry is deleted when its time is over. */
+	/** Rows that are written once more when an entry's time is over; none where segments of the journal are dropped whole. */
 	rowsPrunedLater: number
 	total: number
 }
@@ -115,7 +115,7 @@ async function price(
 		messages: messages / writes,
 		activeMs: activeMs / writes,
 		cpuMs,
-		rowsPrunedLater: 1,
+		rowsPrunedLater: 0,
 	})
 }
 

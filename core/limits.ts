@@ -100,8 +100,10 @@ export const shardFullShare = 0.9
 
 /** The audit log's retention; the view's position holds pruning back further (J2). */
 export const journalKeptMs = 400 * 86_400_000
-/** Journal rows deleted in one alarm, so that pruning never holds up the tenant. */
-export const journalPruneRowsMax = 5_000
+/** A segment of the journal is closed at this age, and goes when its last entry is old enough: at most so much is kept longer. */
+export const journalSegmentMs = 30 * 86_400_000
+/** A segment is closed at this length too: dropping its table takes about 70 ms, during which the tenant waits. */
+export const journalSegmentEntriesMax = 250_000
 
 /** The first change after silence is announced after this, so that a burst shares one alarm and one message. */
 export const announceDelayMs = 100

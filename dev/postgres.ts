@@ -59,7 +59,11 @@ export async function startPostgres({ dataDir, databases, port = 0, log }: Postg
 	const server = await startServer({ home, cluster, port, logFile, recordFile, password: passwords[adminRole] })
 	const url = (database: string, role: keyof Passwords = writerRole) =>
 		`postgresql://${role}:${passwords[role]}@127.0.0.1:${server.port}/${database}`
+	let ended = false
+	// A second call must not signal whatever has the process id by then.
 	const stop = async (signal: NodeJS.Signals) => {
+		if (ended) return
+		ended = true
 		await endGroup(server.process.pid, signal)
 		rmSync(recordFile, { force: true })
 	}

@@ -49,6 +49,7 @@ export class ShardFixture {
 	readonly webhooksAnnounced: WebhookWakeUp[] = []
 	now = Date.UTC(2026, 0, 1)
 	alarmAt: number | null = null
+	timerAt: number | null = null
 	shard: Shard
 	readonly #random = seeded(7)
 
@@ -79,6 +80,7 @@ export class ShardFixture {
 
 	/** A new instance over the same storage, as after an eviction. */
 	restart(): void {
+		this.timerAt = null
 		this.shard = this.#start()
 	}
 
@@ -147,6 +149,9 @@ export class ShardFixture {
 			random: this.#random,
 			arm: (at) => {
 				this.alarmAt = at
+			},
+			lookAt: (at) => {
+				this.timerAt = at
 			},
 			announce: async (message) => {
 				if ('kind' in message) this.webhooksAnnounced.push(message)

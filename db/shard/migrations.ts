@@ -1,6 +1,7 @@
 /**
  * The tenant database, as an append-only list of migrations: an entry that has been released is never edited, because
- * its hash is recorded in every tenant's database. Collections get tables of their own at run time (`records.ts`).
+ * its hash is recorded in every tenant's database. Collections get tables of their own at run time (`collections.ts`), and so
+ * do closed segments of the journal (`segments.ts`), which keep the columns of their time.
  */
 export const migrations: readonly { id: number; sql: string }[] = [
 	{
@@ -112,6 +113,20 @@ export const migrations: readonly { id: number; sql: string }[] = [
 				created_at INTEGER NOT NULL,
 				updated_at INTEGER NOT NULL
 			) STRICT, WITHOUT ROWID;
+		`,
+	},
+	{
+		id: 4,
+		sql: `
+			-- Closed parts of the journal, each in a table journal_<number>. A row stays when its table is dropped: it anchors the chain.
+			CREATE TABLE segment (
+				number INTEGER PRIMARY KEY,
+				first INTEGER NOT NULL,
+				last INTEGER NOT NULL,
+				last_at INTEGER NOT NULL,
+				chain TEXT,
+				dropped INTEGER NOT NULL
+			) STRICT;
 		`,
 	},
 ]

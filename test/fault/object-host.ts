@@ -116,6 +116,15 @@ export class ObjectHost {
 		}
 	}
 
+	/** A timer of the instance, which ends with it. */
+	async #lookLater(at: number, isOver: () => boolean): Promise<void> {
+		await this.#world.timer(Math.max(0, at - this.#world.now))
+		if (isOver()) return
+		const look = ({ shard }: Life) => shard.look().catch(() => this.#arm(this.#world.now + alarmRetryMs))
+		// Nobody waits for it; when the instance ends meanwhile, the alarm stands behind it.
+		await this.#event(look).catch(() => {})
+	}
+
 	/** Memory is lost. What was written and not confirmed is taken back, or stays although nobody was told. */
 	crash(keepsUnconfirmed: boolean): true {
 		this.#sql.all(keepsUnconfirmed ? 'COMMIT' : 'ROLLBACK')
@@ -230,6 +239,7 @@ export class ObjectHost {
 				reachStorage()
 				this.#arm(at)
 			},
+			lookAt: (at) => void this.#lookLater(at, () => isOver),
 			announce: async (message) => {
 				await this.#confirmed(life)
 				// There are no webhooks in this world.

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { chainStart, type JournalEntry, verifyChain } from '../../core/chain.ts'
 import type { BatchOperation, Checksum, PullReply, PullRequest } from '../../core/contract.ts'
+import { journalSegmentMs } from '../../core/limits.ts'
 import { addToDigest, rowHash } from '../../core/row-hash.ts'
 import { migrate } from '../../db/shard/migrate.ts'
 import { migrations } from '../../db/shard/migrations.ts'
@@ -49,7 +50,9 @@ function computed(fixture: ShardFixture): Checksum {
 }
 
 function entries(fixture: ShardFixture): JournalEntry[] {
-	return fixture.sql.all('SELECT * FROM journal ORDER BY seq')
+	const closed = fixture.sql.all<{ number: number }>('SELECT number FROM segment WHERE dropped = 0 ORDER BY number')
+	const tables = [...closed.map(({ number }) => `journal_${number}`), 'journal']
+	return tables.flatMap((table) => fixture.sql.all<JournalEntry>(`SELECT * FROM ${table} ORDER BY seq`))
 }
 
 /** Rings the alarm until every digest is whole. */
@@ -65,7 +68,7 @@ type Step =
 	| { kind: 'put' | 'delete' | 'patch'; id: string; data: string }
 	| { kind: 'create'; data: string }
 	| { kind: 'schema'; schema: object; collection: string }
-	| { kind: 'drop' | 'failedCommit' | 'restart' | 'alarm' | 'tenant' }
+	| { kind: 'drop' | 'failedCommit' | 'restart' | 'alarm' | 'month' | 'tenant' }
 
 const ids = fc.constantFrom('a', 'b', 'c', 'd')
 const collections = fc.constantFrom('people', 'others')
@@ -120,6 +123,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
 				'failedCommit' as const,
 				'restart' as const,
 				'alarm' as const,
+				'month' as const,
 				'tenant' as const,
 			),
 		}),
@@ -164,6 +168,9 @@ async function perform(fixture: ShardFixture, step: Step): Promise<void> {
 			return void (await fixture.run({ name: 'tenant.update', tenantName: 'Other' }, { caller: operator }))
 		case 'restart':
 			return fixture.restart()
+		case 'month':
+			fixture.now += journalSegmentMs
+			return fixture.shard.alarm()
 		case 'alarm':
 			return fixture.shard.alarm()
 		case 'failedCommit': {

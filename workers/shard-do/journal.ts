@@ -1,7 +1,7 @@
 import { chainStart, type LinkedEntry, linkOf, type Origin } from '../../core/chain.ts'
-import type { Change, ChangeOp, ChangePage } from '../../core/contract.ts'
-import { accept, type Outcome, refuse } from '../../core/refusal.ts'
+import type { ChangeOp } from '../../core/contract.ts'
 import type { Sql } from '../../db/shard/sql.ts'
+import type { Segments } from './segments.ts'
 import { Totals } from './totals.ts'
 
 export interface Entry {
@@ -26,16 +26,21 @@ export interface Mark {
  */
 export class Journal {
 	readonly totals: Totals
+	readonly segments: Segments
 	readonly #sql: Sql
 	#head: number
 	#chain: string
 	#waiting: Entry[] = []
 	#committed: Mark
 
-	constructor(sql: Sql) {
+	constructor(sql: Sql, segments: Segments) {
 		this.#sql = sql
 		this.totals = Totals.load(sql)
-		const last = sql.all<{ seq: number; chain: string }>('SELECT seq, chain FROM journal ORDER BY seq DESC LIMIT 1')[0]
+		this.segments = segments
+		const [last] = sql.all<{ seq: number; chain: string }>(
+			`SELECT seq, chain FROM (SELECT seq, chain FROM journal ORDER BY seq DESC LIMIT 1)
+			UNION ALL SELECT last, chain FROM (SELECT last, chain FROM segment ORDER BY number DESC LIMIT 1)`,
+		)
 		this.#head = last?.seq ?? 0
 		this.#chain = last?.chain ?? chainStart
 		this.#committed = this.mark()
@@ -123,39 +128,4 @@ function insertEntries(sql: Sql, { at, actor, request }: Origin, entries: string
 		FROM json_each(?)`,
 		...[at, actor, request, last, chain, entries],
 	)
-}
-
-/** The first position that is still kept; `head + 1` never occurs because the last entry always stays. */
-export function firstKept(sql: Sql): number {
-	return sql.all<{ first: number | null }>('SELECT min(seq) AS first FROM journal')[0]?.first ?? 1
-}
-
-/** Entries after a position, oldest first. */
-export function changesAfter(sql: Sql, after: number, limit: number, head: number): Outcome<ChangePage> {
-	const first = firstKept(sql)
-	if (after < first - 1) {
-		return refuse(
-			'position_pruned',
-			`the journal is kept from position ${first}; read the records anew and go on from there`,
-		)
-	}
-	const changes = sql.all<Change>(
-		'SELECT seq, op, collection, id, version, actor, request, at FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
-		after,
-		limit,
-	)
-	return accept({ changes, head })
-}
-
-/** Deletes up to `rowsMax` entries older than `before`, never the last one and none after `applied` (J2). Returns whether more remain. */
-export function prune(sql: Sql, before: number, applied: number, rowsMax: number): boolean {
-	const { head } = sql.all<{ head: number }>('SELECT max(seq) AS head FROM journal')[0] ?? { head: 0 }
-	const bound = Math.min(applied, head - 1, firstKept(sql) - 1 + rowsMax)
-	const pruned = sql.all('DELETE FROM journal WHERE seq <= ? AND at < ? RETURNING seq', bound, before)
-	return pruned.length === rowsMax
-}
-
-/** When the oldest entry was written, in milliseconds; null for an empty journal. */
-export function oldestAt(sql: Sql): number | null {
-	return sql.all<{ at: number }>('SELECT at FROM journal ORDER BY seq LIMIT 1')[0]?.at ?? null
 }

@@ -2,6 +2,7 @@ import type { Checksum, Page, PullReply, PullRequest } from '../../core/contract
 import type { Sql } from '../../db/shard/sql.ts'
 import type { Catalog } from './catalog.ts'
 import type { Definition } from './definition.ts'
+import type { Journal } from './journal.ts'
 import type { TenantRow } from './tenant.ts'
 
 /** Entries of the first page that an instance reads; it learns from there how many fit. */
@@ -23,57 +24,62 @@ export class PageReader {
 	}
 
 	/** Expects a refreshed catalog. `checksum` says what the view must come to at the head. */
-	read(request: PullRequest, checksum: () => Checksum | null): PullReply {
-		const reply = this.#read(request)
+	read(request: PullRequest, journal: Journal, checksum: () => Checksum | null): PullReply {
+		const reply = this.#read(request, journal)
 		if (reply.kind === 'refused') return reply
 		const { page } = reply
-		return { kind: 'page', page: { ...page, checksum: page.to === page.head ? checksum() : null } }
+		const end = journal.segments.entryAt(page.to, journal.head)
+		const toAt = page.to === page.from ? null : (end?.at ?? null)
+		const told = { toAt, chain: end?.chain ?? null, checksum: page.to === page.head ? checksum() : null }
+		return { kind: 'page', page: { ...page, ...told } }
 	}
 
-	#read(request: PullRequest): PullReply {
+	#read(request: PullRequest, { head: last, segments }: Journal): PullReply {
 		const sql = this.#sql
 		const tenant = this.#catalog.tenant()
 		if (tenant.id !== request.tenant || tenant.shard !== request.shard)
 			return { kind: 'refused', reason: 'unknown_shard' }
 		if (tenant.epoch !== request.epoch) return { kind: 'refused', reason: 'epoch' }
-		const { first, last } = sql.all<{ first: number; last: number }>(
-			'SELECT (SELECT min(seq) FROM journal) AS first, (SELECT max(seq) FROM journal) AS last',
-		)[0] ?? { first: 1, last: 0 }
 		const from = request.after
 		if (from > last) return { kind: 'refused', reason: 'diverged' }
-		if (from < first - 1) return { kind: 'refused', reason: 'pruned' }
-		const linked = request.chain == null ? null : entryAt(sql, from)?.chain
+		if (from < segments.firstKept(last) - 1) return { kind: 'refused', reason: 'pruned' }
+		const linked = request.chain == null ? null : segments.entryAt(from, last)?.chain
 		if (linked != null && linked !== request.chain) return { kind: 'refused', reason: 'diverged' }
-		if (from === last) return { kind: 'page', page: emptyPage(sql, tenant, from, from, last) }
+		if (from === last) return { kind: 'page', page: emptyPage(tenant, from, from, last) }
 
-		const furthest = Math.min(last, from + Math.min(request.entriesMax, this.#entries))
-		const groups = changedCollections(sql, from, furthest)
+		// A page ends where its segment does.
+		const [part] = segments.after(from, last)
+		if (!part) throw new Error('the journal has a gap')
+		const { table } = part
+		const furthest = Math.min(part.last, from + Math.min(request.entriesMax, this.#entries))
+		const groups = changedCollections(sql, table, from, furthest)
 		const schemaAt = Math.min(...groups.map((group) => group.schemaAt ?? Number.POSITIVE_INFINITY))
-		if (schemaAt === from + 1) return { kind: 'page', page: schemaPage(sql, this.#catalog, tenant, from, last) }
+		if (schemaAt === from + 1)
+			return { kind: 'page', page: schemaPage(sql, this.#catalog, table, emptyPage(tenant, from, from + 1, last)) }
 		const changed = groups.filter(({ records }) => records > 0)
 		const to = Math.min(furthest, schemaAt - 1)
-		return { kind: 'page', page: this.#fit(changed, emptyPage(sql, tenant, from, to, last), request.bytesMax) }
+		return { kind: 'page', page: this.#fit(changed, table, emptyPage(tenant, from, to, last), request.bytesMax) }
 	}
 
 	/** Halves the page until it fits; a single record always does, because its size is limited. */
-	#fit(changed: Group[], wanted: Page, bytesMax: number): Page {
+	#fit(changed: Group[], table: string, wanted: Page, bytesMax: number): Page {
 		let page = wanted
 		for (;;) {
 			const entries = page.to - page.from
-			const read = this.#attempt(changed, page)
+			const read = this.#attempt(changed, table, page)
 			if (read && (read.upserts.length <= bytesMax || entries === 1)) {
 				if (entries >= this.#entries && read.upserts.length * 2 <= bytesMax) this.#entries *= 2
 				return read
 			}
 			this.#entries = Math.ceil(entries / 2)
-			page = emptyPage(this.#sql, this.#catalog.tenant(), page.from, page.from + this.#entries, page.head)
+			page = emptyPage(this.#catalog.tenant(), page.from, page.from + this.#entries, page.head)
 		}
 	}
 
 	/** Null when the engine says that the page is too large to be one text. */
-	#attempt(changed: Group[], page: Page): Page | null {
+	#attempt(changed: Group[], table: string, page: Page): Page | null {
 		try {
-			return recordPage(this.#sql, this.#catalog, changed, page)
+			return recordPage(this.#sql, this.#catalog, changed, table, page)
 		} catch (error) {
 			if (page.to - page.from === 1) throw error
 			return null
@@ -91,25 +97,23 @@ interface Group {
 
 const recordOps = `op IN ('create', 'update', 'delete')`
 
-function changedCollections(sql: Sql, from: number, to: number): Group[] {
+function changedCollections(sql: Sql, table: string, from: number, to: number): Group[] {
 	return sql.all(
 		`SELECT collection, sum(op <> 'schema') AS records, sum(op IN ('update', 'delete')) AS others,
 			min(CASE WHEN op = 'schema' THEN seq END) AS schemaAt
-		FROM journal WHERE seq > ? AND seq <= ? AND collection IS NOT NULL GROUP BY collection`,
+		FROM ${table} WHERE seq > ? AND seq <= ? AND collection IS NOT NULL GROUP BY collection`,
 		from,
 		to,
 	)
 }
 
-function schemaPage(sql: Sql, catalog: Catalog, tenant: TenantRow, from: number, last: number): Page {
-	const to = from + 1
-	const entry = sql.all<{ collection: string; version: number | null }>(
-		'SELECT collection, version FROM journal WHERE seq = ?',
-		to,
-	)[0]
+function schemaPage(sql: Sql, catalog: Catalog, table: string, page: Page): Page {
+	const [entry] = sql.all<{ collection: string; version: number | null }>(
+		`SELECT collection, version FROM ${table} WHERE seq = ?`,
+		page.to,
+	)
 	if (!entry) throw new Error('the journal has a gap')
 	const definition = entry.version === null ? null : catalog.definition(entry.collection)
-	const page = emptyPage(sql, tenant, from, to, last)
 	if (!definition) return { ...page, schema: { kind: 'dropped', collection: entry.collection } }
 	const { personal } = definition.schema
 	const fields = [...definition.schema.fields.values()]
@@ -120,13 +124,13 @@ function schemaPage(sql: Sql, catalog: Catalog, tenant: TenantRow, from: number,
 }
 
 /** A record's data is stored as `JSON.stringify` printed it, and ids need no quoting, so the page is plain concatenation. */
-function recordPage(sql: Sql, catalog: Catalog, changed: Group[], page: Page): Page {
+function recordPage(sql: Sql, catalog: Catalog, changed: Group[], table: string, page: Page): Page {
 	const upserts: string[] = []
 	const deletes: string[] = []
 	let { upsertCount, deleteCount } = page
 	for (const { collection, others } of changed) {
 		const definition = catalog.definition(collection)
-		const changedIds = `SELECT ${others > 0 ? 'DISTINCT' : ''} id FROM journal WHERE seq > ? AND seq <= ? AND collection = ? AND ${recordOps}`
+		const changedIds = `SELECT ${others > 0 ? 'DISTINCT' : ''} id FROM ${table} WHERE seq > ? AND seq <= ? AND collection = ? AND ${recordOps}`
 		const personal = definition ? personalOf(definition) : []
 		const data = personal.length > 0 ? `json_remove(r.data${', ?'.repeat(personal.length)})` : 'r.data'
 		const start = `'{"c":"${collection}","i":"' || j.id || '"`
@@ -159,25 +163,19 @@ function jsonPath(property: string): string {
 	return `$."${property}"`
 }
 
-function emptyPage(sql: Sql, tenant: TenantRow, from: number, to: number, last: number): Page {
-	const entry = entryAt(sql, to)
+function emptyPage(tenant: TenantRow, from: number, to: number, last: number): Page {
 	const { slug, name, status, created_at: createdAt } = tenant
 	return {
 		epoch: tenant.epoch,
 		from,
 		to,
 		head: last,
-		toAt: to === from ? null : (entry?.at ?? null),
+		toAt: null,
 		tenant: { slug, name, status, createdAt },
 		upserts: '[]',
 		upsertCount: 0,
 		deletes: '[]',
 		deleteCount: 0,
 		schema: null,
-		chain: entry?.chain ?? null,
 	}
-}
-
-function entryAt(sql: Sql, seq: number): { at: number; chain: string | null } | undefined {
-	return sql.all<{ at: number; chain: string | null }>('SELECT at, chain FROM journal WHERE seq = ?', seq)[0]
 }

@@ -17,11 +17,17 @@ import {
 	type WebhookReport,
 } from '../../core/contract.ts'
 import type { RandomBytes } from '../../core/ids.ts'
-import { journalKeptMs, journalPruneRowsMax, requestsPerSecondDefault, shardBytesMax } from '../../core/limits.ts'
+import {
+	journalKeptMs,
+	journalSegmentEntriesMax,
+	journalSegmentMs,
+	requestsPerSecondDefault,
+	shardBytesMax,
+} from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { isProvisioned, migrate } from '../../db/shard/migrate.ts'
 import type { Sql } from '../../db/shard/sql.ts'
-import { Announcer } from './announcer.ts'
+import { Announcer, type Rings } from './announcer.ts'
 import { recallAnswer, rememberAnswer } from './answers.ts'
 import { runBatch } from './batch.ts'
 import { Catalog } from './catalog.ts'
@@ -29,12 +35,13 @@ import { deleteCollection, getCollection, listCollections, putCollection } from 
 import { runningChange } from './definition.ts'
 import type { Duty, Moment } from './duty.ts'
 import { expire, Idempotencies } from './idempotency.ts'
-import { changesAfter, Journal, oldestAt, prune } from './journal.ts'
+import { Journal } from './journal.ts'
 import { createKey, deleteKey, insertKey, listKeys, validKeyCount } from './keys.ts'
 import { PageReader } from './pull.ts'
 import { Rate } from './rate.ts'
 import { createRecord, deleteRecord, getRecord, listCollectionRecords, patchRecord, putRecord } from './records.ts'
 import { failChange, stepChange } from './schema-change.ts'
+import { Segments } from './segments.ts'
 import { stepDigest } from './summing.ts'
 import { getTenant, readTenant, type TenantRow, updateTenant } from './tenant.ts'
 import { readCheckpoint } from './totals.ts'
@@ -58,6 +65,8 @@ export interface ShardPorts {
 	random: RandomBytes
 	/** Sets the one alarm, inside the transaction that is open. */
 	arm(atMs: number): void
+	/** Calls `look` then, if this instance lives until then; costs nothing. */
+	lookAt(atMs: number): void
 	/** Sends the message to its consumer in this tenant's region; may fail. */
 	announce(message: Announcement): Promise<void>
 }
@@ -116,6 +125,7 @@ export class Shard {
 	readonly #storage: StorageGauge
 	readonly #announcer = new Announcer()
 	#journal: Journal | null = null
+	readonly #segments: Segments
 	readonly #webhooks: WebhookFeed
 	/** What else wants the alarm. */
 	readonly #duties: readonly Duty[]
@@ -124,8 +134,10 @@ export class Shard {
 	#saved = { seq: 0, acknowledged: 0 }
 	/** When rows may have to go next, in milliseconds; a new instance looks at once. */
 	#maintenanceAt = 0
-	/** Whether entries are overdue that the view had not applied. */
-	#pruneWaits = false
+	/** The position at which the journal's segment is looked at; a new instance looks at once. */
+	#segmentLookAt = 0
+	/** Whether a segment is overdue that the view had not applied. */
+	#dropWaits = false
 	/** Whether a change of schema may be running; true until an alarm has found none. */
 	#changing = true
 	/** Whether digests have become whole that no checkpoint holds. */
@@ -137,7 +149,8 @@ export class Shard {
 		this.#catalog = new Catalog(ports.sql, ports.random)
 		this.#pages = new PageReader(ports.sql, this.#catalog)
 		this.#idempotencies = new Idempotencies(ports.sql)
-		this.#webhooks = new WebhookFeed(ports.sql, () => fractionOf(ports.random))
+		this.#segments = new Segments(ports.sql)
+		this.#webhooks = new WebhookFeed(ports.sql, this.#segments, () => fractionOf(ports.random))
 		this.#duties = [this.#webhooks]
 		if (!isProvisioned(ports.sql)) return
 		migrate(ports.sql)
@@ -215,7 +228,7 @@ export class Shard {
 			)
 			sql.all("INSERT INTO checkpoint (only_row, seq, acknowledged, totals) VALUES (1, 0, 0, '{}')")
 			const origin = { now: asked.createdAt, actor: asked.actor, request: asked.requestId ?? null }
-			const work = this.#workOf(new Journal(sql), origin)
+			const work = this.#workOf(new Journal(sql, this.#segments), origin)
 			insertKey(work, asked.key, { name: null, scopes: allScopes, expiresAt: null })
 			work.journal.append({ op: 'tenant', collection: null, id: null, version: 1 })
 			work.journal.append({ op: 'key', collection: null, id: asked.key.id, version: 1 })
@@ -230,7 +243,7 @@ export class Shard {
 		const journal = this.#journal
 		if (!journal) return { kind: 'refused', reason: 'unknown_shard' }
 		this.#catalog.refresh()
-		const reply = this.#pages.read(request, () => this.#checksum(journal))
+		const reply = this.#pages.read(request, journal, () => this.#checksum(journal))
 		if (reply.kind === 'page') this.#acknowledge(request.applied ?? request.after)
 		return reply
 	}
@@ -285,8 +298,13 @@ export class Shard {
 		this.#announcer.settle(false)
 	}
 
-	/** One ring of the alarm: goes on with a change of schema, maintains, announces. Sets the next alarm whatever happens. */
 	async alarm(): Promise<void> {
+		this.#announcer.alarmRang()
+		await this.look()
+	}
+
+	/** Looks for what there is to do: goes on with a change of schema, maintains, announces. Sets what rings next whatever happens. */
+	async look(): Promise<void> {
 		const { sql } = this.#ports
 		const journal = this.#journal
 		if (!journal) return
@@ -297,8 +315,10 @@ export class Shard {
 		if (journal.totals.unsummed()) this.#digested = stepDigest(sql, this.#catalog, journal.totals)
 		const last = journal.head
 		this.#checkpoint(journal)
-		if (this.#idempotencies.takeNews() || now >= this.#maintenanceAt) {
-			this.#maintenanceAt = earliest([expire(sql, now), this.#prune(now)]) ?? Number.POSITIVE_INFINITY
+		if (this.#idempotencies.takeNews() || now >= this.#maintenanceAt || last >= this.#segmentLookAt) {
+			this.#maintenanceAt =
+				earliest([expire(sql, now), this.#closeSegment(journal, now), this.#dropSegment(journal, now)]) ??
+				Number.POSITIVE_INFINITY
 		}
 		const unfinished = this.#changing || journal.totals.unsummed() !== null
 		const moment = { now, head: last, tenant: this.#catalog.tenant() }
@@ -308,13 +328,9 @@ export class Shard {
 			unfinished ? now + 1 : Number.POSITIVE_INFINITY,
 			...this.#duties.map((duty) => duty.wants(moment) ?? Number.POSITIVE_INFINITY),
 		)
-		const { announce, next } = this.#announcer.ring(
-			now,
-			last,
-			this.#acknowledged,
-			Number.isFinite(dueAt) ? dueAt : null,
-		)
-		if (next !== null) this.#ports.arm(next)
+		const due = Number.isFinite(dueAt) ? dueAt : null
+		const { announce, ...rings } = this.#announcer.ring(now, last, this.#acknowledged, due)
+		this.#set(rings)
 		const { id: tenant, shard, epoch } = moment.tenant
 		if (announce) messages.push({ tenant, shard, epoch, head: last })
 		await Promise.all(messages.map((message) => this.#ports.announce(message)))
@@ -325,13 +341,17 @@ export class Shard {
 		const settled = this.#acknowledged === last && this.#saved.acknowledged < last
 		if (!settled && !this.#digested && last - this.#saved.seq < checkpointEntries) return
 		totals.save(this.#ports.sql, last, this.#acknowledged)
+		this.#saves(last)
+	}
+
+	#saves(seq: number): void {
 		this.#digested = false
-		this.#saved = { seq: last, acknowledged: this.#acknowledged }
-		if (this.#pruneWaits) this.#maintenanceAt = 0
+		this.#saved = { seq, acknowledged: this.#acknowledged }
+		if (this.#dropWaits) this.#maintenanceAt = 0
 	}
 
 	#load(): Journal {
-		this.#journal = new Journal(this.#ports.sql)
+		this.#journal = new Journal(this.#ports.sql, this.#segments)
 		this.#saved = readCheckpoint(this.#ports.sql)
 		this.#acknowledged = this.#saved.acknowledged
 		return this.#journal
@@ -346,8 +366,12 @@ export class Shard {
 	}
 
 	#arm(): void {
-		const at = this.#announcer.afterWrite(this.#ports.clock())
-		if (at !== null) this.#ports.arm(at)
+		this.#set(this.#announcer.afterWrite(this.#ports.clock()))
+	}
+
+	#set({ alarmAt, timerAt }: Rings): void {
+		if (alarmAt !== null) this.#ports.arm(alarmAt)
+		if (timerAt !== null) this.#ports.lookAt(timerAt)
 	}
 
 	#armForDuties(journal: Journal): void {
@@ -380,15 +404,33 @@ export class Shard {
 		return outcome.ok && !outcome.value.done
 	}
 
-	/** Deletes what is old enough and answers when there will be more, in milliseconds. */
-	#prune(now: number): number | null {
+	/** Begins a new segment of the journal when this one is full or old, and answers when it will be old, in milliseconds. */
+	#closeSegment({ head, segments, totals }: Journal, now: number): number | null {
 		const { sql } = this.#ports
-		const applied = Math.min(this.#saved.acknowledged, this.#saved.seq)
-		if (prune(sql, now - journalKeptMs, applied, journalPruneRowsMax)) return now + 1
-		const oldest = oldestAt(sql)
-		// What is overdue but not applied waits for the view, and the last entry for a later one.
-		this.#pruneWaits = oldest !== null && oldest + journalKeptMs <= now
-		return oldest === null || this.#pruneWaits ? null : oldest + journalKeptMs
+		const current = segments.current()
+		// How old a segment is shows once it has an entry.
+		this.#segmentLookAt = current ? current.first + journalSegmentEntriesMax - 1 : head + 1
+		if (!current) return null
+		if (head < this.#segmentLookAt && now < current.since + journalSegmentMs) return current.since + journalSegmentMs
+		sql.transaction(() => {
+			// A cold start reads the entries since the checkpoint, and looks for them in the new segment only.
+			totals.save(sql, head, this.#acknowledged)
+			segments.close()
+		})
+		this.#saves(head)
+		this.#segmentLookAt = head + 1
+		return null
+	}
+
+	/** Drops the oldest segment if its time is over and the view has it (J2), and answers when there will be more to do. */
+	#dropSegment({ segments }: Journal, now: number): number | null {
+		const { oldest } = segments
+		const overdue = oldest !== null && oldest.lastAt + journalKeptMs <= now
+		this.#dropWaits = overdue && oldest.last > Math.min(this.#saved.acknowledged, this.#saved.seq)
+		if (!oldest || this.#dropWaits) return null
+		if (!overdue) return oldest.lastAt + journalKeptMs
+		this.#ports.sql.transaction(() => segments.drop(oldest))
+		return now + 1
 	}
 
 	/** Holds the caller against what the catalog says now; reading it touches storage at every event (S1). */
@@ -459,7 +501,7 @@ export class Shard {
 			case 'collection.delete':
 				return deleteCollection(work, operation)
 			case 'changes.list':
-				return changesAfter(work.sql, operation.after, operation.limit, work.journal.head)
+				return work.journal.segments.changesAfter(operation.after, operation.limit, work.journal.head)
 			case 'key.create':
 				return createKey(work, { kind: 'key', scopes }, operation)
 			case 'key.list':

@@ -47,6 +47,7 @@ export class TenantShard<Env> extends DurableObject<Env> {
 				this.#meter.rowsWritten += 1
 				void ctx.storage.setAlarm(at)
 			},
+			lookAt: (at) => void setTimeout(() => this.#watched(() => this.#shard.look()), Math.max(0, at - Date.now())),
 			announce: (wakeUp) => {
 				this.#meter.messages += 1
 				return ports.announce(wakeUp)
@@ -110,8 +111,13 @@ export class TenantShard<Env> extends DurableObject<Env> {
 	}
 
 	override async alarm(): Promise<void> {
+		await this.#watched(() => this.#shard.alarm())
+	}
+
+	/** Never throws; what failed is tried again by the alarm. */
+	async #watched(work: () => Promise<void>): Promise<void> {
 		try {
-			await this.#shard.alarm()
+			await work()
 		} catch (error) {
 			this.#ports.log('error', 'alarm_failed', {
 				shard: this.ctx.id.name ?? null,

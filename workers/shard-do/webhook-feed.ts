@@ -18,7 +18,7 @@ import {
 import { passes } from '../../core/webhook.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import type { Duty, Moment } from './duty.ts'
-import { changesAfter, firstKept } from './journal.ts'
+import type { Segments } from './segments.ts'
 import { afterReport } from './webhook-report.ts'
 import { filterOf, readWebhook, readWebhooks, secretsOf, storeWebhook, type WebhookRow } from './webhook-row.ts'
 import type { Work } from './work.ts'
@@ -46,13 +46,15 @@ const untouched = { passed: 0, next: null, announcedHead: 0, announceAgainAt: 0,
  */
 export class WebhookFeed implements Duty {
 	readonly #sql: Sql
+	readonly #segments: Segments
 	readonly #random: () => number
 	#rows: WebhookRow[] | null = null
 	readonly #endpoints = new Map<string, Endpoint>()
 
 	/** @param random from 0 up to, not including, 1 */
-	constructor(sql: Sql, random: () => number) {
+	constructor(sql: Sql, segments: Segments, random: () => number) {
 		this.#sql = sql
+		this.#segments = segments
 		this.#random = random
 	}
 
@@ -77,7 +79,7 @@ export class WebhookFeed implements Duty {
 	}
 
 	pull(asked: WebhookPull, moment: Moment): WebhookPullReply {
-		const row = this.#kept(readWebhook(this.#sql, asked.webhook))
+		const row = this.#kept(readWebhook(this.#sql, asked.webhook), moment)
 		if (!row || !isOwn(asked, moment) || moment.tenant.status === 'suspended') return { kind: 'idle' }
 		const endpoint = this.#endpoint(row)
 		if (isLeased(endpoint, moment) && endpoint.lease?.run !== asked.run) return { kind: 'idle' }
@@ -152,8 +154,8 @@ export class WebhookFeed implements Duty {
 
 	/** The next entries that the endpoint wants, and how far it is up to date when it has them. */
 	#read(row: WebhookRow, { head }: Moment): Pick<WebhookPage, 'changes' | 'to'> {
-		const after = Math.max(this.#passed(row), firstKept(this.#sql) - 1)
-		const looked = changesAfter(this.#sql, after, webhookScanEntries, head)
+		const after = Math.max(this.#passed(row), this.#segments.firstKept(head) - 1)
+		const looked = this.#segments.changesAfter(after, webhookScanEntries, head)
 		if (!looked.ok) throw new Error('the journal was pruned while it was read')
 		const filter = filterOf(row)
 		const wanted: Change[] = looked.value.changes.filter((change) => passes(filter, change))
@@ -163,8 +165,8 @@ export class WebhookFeed implements Duty {
 	}
 
 	/** An endpoint that is behind what the journal keeps goes on with the oldest entry, and its status says what it missed. */
-	#kept(row: WebhookRow | null): WebhookRow | null {
-		const before = firstKept(this.#sql) - 1
+	#kept(row: WebhookRow | null, { head }: Moment): WebhookRow | null {
+		const before = this.#segments.firstKept(head) - 1
 		if (row === null || row.position >= before) return row
 		storeWebhook(this.#sql, {
 			...row,

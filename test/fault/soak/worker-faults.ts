@@ -1,6 +1,7 @@
 /** What can happen to the process that holds the objects: it dies, it stands still, and its disk fails it. */
 
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { commandLine, groupMembers } from '../../../dev/processes.ts'
 import type { Stack } from '../../../dev/stack.ts'
@@ -50,11 +51,14 @@ export function diskFaults(stack: Stack): Fault[] {
 			if (pid === undefined) return false
 			const trace = ['-f', '-qq', '-p', String(pid), '-e', `trace=${calls}`, '-e', `inject=${calls}:${injection}`]
 			const tracer = spawn('strace', [...trace, '-o', '/dev/null'], { stdio: 'ignore' })
+			const ended = once(tracer, 'exit')
 			await pause(1_000 + random() * 2_000)
-			if (random() < 0.5) signal(stack, 'SIGKILL')
-			tracer.kill('SIGINT')
-			await new Promise((resolve) => (tracer.exitCode === null ? tracer.once('exit', resolve) : resolve(null)))
-			signal(stack, 'SIGKILL')
+			const killed = random() < 0.5
+			if (killed) send(pid, 'SIGKILL')
+			else tracer.kill('SIGINT')
+			await ended
+			// Never the next process: one that is killed while it starts is not started again.
+			if (!killed) send(pid, 'SIGKILL')
 			await answering(stack)
 			return true
 		},
@@ -71,9 +75,14 @@ export function hasStrace(): boolean {
 	return spawnSync('strace', ['-V'], { stdio: 'ignore' }).status === 0
 }
 
-/** Whether the Worker answers again. */
-async function answering({ url }: Stack): Promise<void> {
+/** Waits until the Worker answers again. */
+async function answering({ url, runtime, logFile }: Stack): Promise<void> {
+	let ended = false
+	void runtime.ended.then(() => {
+		ended = true
+	})
 	const answers = async () => {
+		if (ended) throw new Error(`the runtime has ended; see ${logFile}`)
 		try {
 			return (await fetch(`${url}/openapi.json`, { signal: AbortSignal.timeout(5_000) })).ok
 		} catch {
