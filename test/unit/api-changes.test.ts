@@ -212,6 +212,23 @@ test('a silent stream sends a comment now and then', async () => {
 	await stream.cancel()
 })
 
+test('a stream ends when its key expires, in the middle of a silence', async () => {
+	const edge = new Edge()
+	const { key, shard } = await edge.tenant()
+	vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+	const stream = await follow(edge, key)
+	shard.sockets[0]?.say(JSON.stringify({ head: 0, until: edge.now + streamHeartbeatMs + 5_000 }))
+	const events = stream.read(2)
+	await vi.advanceTimersByTimeAsync(streamHeartbeatMs)
+	edge.now += streamHeartbeatMs
+	await vi.advanceTimersByTimeAsync(4_999)
+	edge.now += 5_000
+	await vi.advanceTimersByTimeAsync(streamHeartbeatMs)
+	expect((await events).map(({ type }) => type)).toEqual(['comment', 'problem'])
+	expect(await stream.ended()).toBe(true)
+	expect(shard.sockets[0]?.closed).toBe(true)
+})
+
 test('a stream that may not be opened is a problem, not a stream', async () => {
 	const edge = new Edge()
 	const { key, shard } = await edge.tenant()

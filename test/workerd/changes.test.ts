@@ -229,15 +229,12 @@ test('a stream ends when its key is revoked, its tenant suspended or its key exp
 	expect((await send('DELETE', `/v1/keys/${revoked.id}`, tenant.secret)).status).toBe(204)
 	expect(await cut.take(10)).toMatchObject([{ type: 'problem', data: expect.stringContaining('"unauthorized"') }])
 
-	const expiring = await make(new Date(Date.now() + 1_500).toISOString())
+	// An expiry is no write: the stream ends by itself.
+	const expiring = await make(new Date(Date.now() + 5_000).toISOString())
 	const short = await EventClient.open(expiring.secret, '?after=6')
-	await vi.waitFor(async () => expect((await send('GET', '/v1/tenant', expiring.secret)).status).toBe(401), {
-		timeout: 20_000,
-	})
-	await write(tenant, 'after-expiry')
 	expect(await short.take(10)).toMatchObject([{ type: 'problem', data: expect.stringContaining('"unauthorized"') }])
 
-	const open = await EventClient.open(tenant.secret, '?after=7')
+	const open = await EventClient.open(tenant.secret, '?after=6')
 	const suspend = { status: 'suspended' }
 	expect((await send('PATCH', `/v1/tenants/${tenant.id}`, bindings.OPERATOR_TOKEN, suspend)).status).toBe(200)
 	const events = await open.take(10)

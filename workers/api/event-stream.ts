@@ -1,7 +1,7 @@
 import type { ChangePage } from '../../core/contract.ts'
 import { changesLimitMax, streamHeartbeatMs, streamPullGapMs, streamPullsMax } from '../../core/limits.ts'
 import { problemOf } from '../../core/problem.ts'
-import { accept, type Outcome, type Refusal } from '../../core/refusal.ts'
+import { accept, type Outcome, type Refusal, refuse } from '../../core/refusal.ts'
 import { homeShard } from '../../core/shard-map.ts'
 import type { Handled, TenantCall } from './call.ts'
 import { execute, reach } from './reach.ts'
@@ -71,8 +71,10 @@ class Follower {
 
 	async #follow(): Promise<string> {
 		if (this.#pulls >= streamPullsMax) return this.#end('')
-		const news = await this.#feed.wait(this.#position, streamHeartbeatMs)
+		const news = await this.#feed.wait(this.#position, Math.min(streamHeartbeatMs, this.#keyLastsMs()))
 		if (news === 'ended') return this.#end('')
+		// A key that is revoked says so by an entry of the journal; one that expires does it in silence.
+		if (this.#keyLastsMs() <= 0) return this.#end(this.#problem(refuse('unauthorized', 'the key has expired').refusal))
 		if (news === 'silence') return ': heartbeat\n\n'
 		await this.#feed.rest(this.#pulledAt + streamPullGapMs - this.#call.ports.clock())
 		const reply = await execute(this.#call, { name: 'changes.list', after: this.#position, limit: changesLimitMax })
@@ -82,6 +84,10 @@ class Follower {
 		if (reply.refusal.code !== 'rate_limited') return this.#end(this.#problem(reply.refusal))
 		await this.#feed.rest((reply.refusal.retryAfter ?? 1) * 1_000)
 		return ''
+	}
+
+	#keyLastsMs(): number {
+		return (this.#feed.until ?? Number.POSITIVE_INFINITY) - this.#call.ports.clock()
 	}
 
 	#take({ changes, head }: ChangePage): string {
@@ -103,8 +109,10 @@ class Follower {
 	}
 }
 
-/** The shard's WebSocket: the highest head that it named, and whether it is still open. */
+/** The shard's WebSocket: the highest head that it named, until when the key holds, and whether it is still open. */
 class Feed {
+	/** In milliseconds; null for ever, or before the shard has said so. */
+	until: number | null = null
 	readonly #socket: WebSocket
 	#head = 0
 	#closed = false
@@ -113,7 +121,11 @@ class Feed {
 
 	constructor(socket: WebSocket) {
 		this.#socket = socket
-		socket.addEventListener('message', (event) => this.raise(headIn(event.data)))
+		socket.addEventListener('message', (event) => {
+			const { head, until } = newsIn(event.data)
+			this.until = until ?? this.until
+			this.raise(head)
+		})
 		socket.addEventListener('close', () => this.#end())
 		socket.addEventListener('error', () => this.#end())
 		socket.accept()
@@ -175,7 +187,7 @@ async function openFeed(call: TenantCall, after: number): Promise<Outcome<Feed>>
 	return { ok: false, refusal }
 }
 
-function headIn(message: unknown): number {
-	const { head } = JSON.parse(String(message)) as { head?: unknown }
-	return typeof head === 'number' ? head : 0
+function newsIn(message: unknown): { head: number; until: number | null } {
+	const { head, until } = JSON.parse(String(message)) as { head?: unknown; until?: unknown }
+	return { head: typeof head === 'number' ? head : 0, until: typeof until === 'number' ? until : null }
 }

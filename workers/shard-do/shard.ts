@@ -2,6 +2,7 @@ import {
 	type Announcement,
 	type Answer,
 	scopes as allScopes,
+	type Caller,
 	type Checksum,
 	type Command,
 	type Operation,
@@ -282,6 +283,11 @@ export class Shard {
 	/** The journal's last position, which the live feed is told; 0 before provisioning. */
 	position(): number {
 		return this.#journal?.head ?? 0
+	}
+
+	/** When the caller's key expires, in milliseconds; null for never. */
+	validUntil(caller: Caller): number | null {
+		return caller.kind === 'key' ? (this.#catalog.key(caller.id)?.expiresAt ?? null) : null
 	}
 
 	/** Memory follows the commit of a turn. */

@@ -95,11 +95,12 @@ export class TenantShard<Env> extends DurableObject<Env> {
 	override async fetch(request: Request): Promise<Response> {
 		const header = request.headers.get('Freehold-Command')
 		if (request.headers.get('Upgrade') !== 'websocket' || header === null) return new Response(null, { status: 400 })
-		const reply = this.#shard.execute(JSON.parse(header) as Command<'changes.list'>)
+		const command = JSON.parse(header) as Command<'changes.list'>
+		const reply = this.#shard.execute(command)
 		if (!reply.ok) return Response.json({ refusal: reply.refusal }, { status: 403 })
 		const { 0: client, 1: server } = new WebSocketPair()
 		this.ctx.acceptWebSocket(server)
-		server.send(JSON.stringify({ head: this.#shard.position() }))
+		server.send(JSON.stringify({ head: this.#shard.position(), until: this.#shard.validUntil(command.caller) }))
 		return new Response(null, { status: 101, webSocket: client })
 	}
 
