@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
+import { commandLine, groupMembers } from '../dev/processes.ts'
 import { type Stack, type StackOptions, startStack } from '../dev/stack.ts'
 
 export interface TemporaryStack extends Stack {
@@ -119,4 +120,11 @@ export async function until<T>(
 		if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`)
 		await new Promise((resolve) => setTimeout(resolve, 50))
 	}
+}
+
+/** Kills the process that holds the objects' files; Miniflare starts another one on the same port. */
+export function killWorkerd(leader: number): boolean {
+	const workers = groupMembers(leader).filter((pid) => /workerd\b.*\bserve\b/.test(commandLine(pid)))
+	for (const pid of workers) process.kill(pid, 'SIGKILL')
+	return workers.length > 0
 }

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
-import { commandLine, groupMembers } from '../../dev/processes.ts'
 import { seeded } from '../shard.ts'
-import { Client, createTenant, type Tenant, temporaryStack, until, viewRows } from '../stack-client.ts'
+import { Client, createTenant, killWorkerd, type Tenant, temporaryStack, until, viewRows } from '../stack-client.ts'
 
 const killsWanted = 25
 const writersPerTenant = 3
@@ -118,13 +117,6 @@ async function answers(url: string): Promise<boolean> {
 	} catch {
 		return false
 	}
-}
-
-/** Kills the process that holds the objects' files; Miniflare starts another one on the same port. */
-function killWorkerd(leader: number): boolean {
-	const workers = groupMembers(leader).filter((pid) => /workerd\b.*\bserve\b/.test(commandLine(pid)))
-	for (const pid of workers) process.kill(pid, 'SIGKILL')
-	return workers.length > 0
 }
 
 /** The journal is gapless, holds every acknowledged write once and at its position, and nothing that nobody asked for. */
