@@ -10,6 +10,7 @@ import {
 } from '../../core/limits.ts'
 import { retryDelayMs } from '../../core/webhook.ts'
 import { deliverWebhooks } from '../../workers/queue-consumer/webhooks.ts'
+import { Turn } from '../../workers/shard-do/turn.ts'
 import { message } from '../consumer-ports.ts'
 import { people } from '../shard.ts'
 import { WebhookFixture } from '../webhook-ports.ts'
@@ -30,6 +31,11 @@ async function prepare(more: object = {}) {
 	const show = () => fixture.show(id)
 	const seqs = () => fixture.sent.map(({ seq }) => seq)
 	return { fixture, id, secret, write, deliver, show, seqs }
+}
+
+/** A pull that tells the shard that the view has everything, so that the view is not what sets the alarm. */
+function applied({ shard }: WebhookFixture) {
+	return { tenant: shard.tenant, shard: 0, epoch: 1, after: shard.shard.position(), entriesMax: 1, bytesMax: 1 }
 }
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
@@ -68,13 +74,83 @@ test('[W1] an endpoint gets what comes after it, page after page, each once, in 
 	expect(seqs()).toHaveLength(last - 4)
 })
 
-test('[W1] what an instance forgets is announced after it starts, and a report of before counts no more than once', async () => {
+test('[W1] an instance that starts announces what is not delivered, without waiting for a write', async () => {
 	const { fixture, id, write, deliver, seqs } = await prepare()
 	await write(3)
-	fixture.shard.restart()
+	const { shard } = fixture
+	const applied = {
+		tenant: shard.tenant,
+		shard: 0,
+		epoch: 1,
+		after: shard.shard.position(),
+		entriesMax: 1,
+		bytesMax: 1,
+	}
+	shard.shard.pull(applied)
+	await fixture.ring()
+	shard.alarmAt = null
+	shard.restart()
 	expect(await fixture.ring()).toEqual([id])
 	await deliver()
 	expect(seqs()).toEqual([5, 6, 7])
+	shard.alarmAt = null
+	shard.restart()
+	expect(shard.alarmAt).toBeNull()
+})
+
+test('[W1] [D2] a report that does not commit leaves the endpoint where it was, in memory too', async () => {
+	const { fixture, id, write, show } = await prepare()
+	await write(3)
+	await fixture.ring()
+	const asked = { ...fixture.wakeUp(id), run: 'one' }
+	const reply = await fixture.stub.pullWebhook(asked)
+	if (reply.kind !== 'page') throw new Error('no page')
+	const { shard } = fixture
+	const failing = new Turn({
+		transaction: (work) =>
+			shard.sql.transaction(() => {
+				work()
+				throw new Error('the disk is full')
+			}),
+		durable: async () => {},
+		committed: () => shard.shard.committed(),
+		failed: () => shard.shard.failed(),
+	})
+	const { to, revision } = reply.page
+	const report = { ...asked, revision, to, attempts: [], stopped: null, resealed: [], goesOn: false }
+	await expect(failing.submit(() => shard.shard.reportWebhook(report))).rejects.toThrow('full')
+	expect((await show()).position).toBe(4)
+	expect(await fixture.ring()).toEqual([id])
+})
+
+test('[W1] a turn that ends sets the alarm for what is left, instead of leaving it to the end of its lease', async () => {
+	const { fixture, id, write, deliver, show } = await prepare()
+	await write()
+	const asked = { ...fixture.wakeUp(id), run: 'one' }
+	const reply = await fixture.stub.pullWebhook(asked)
+	if (reply.kind !== 'page') throw new Error('no page')
+	fixture.shard.shard.pull(applied(fixture))
+	while (fixture.shard.alarmAt !== fixture.shard.now + webhookLeaseMs) {
+		fixture.shard.alarmAt = fixture.shard.now
+		await fixture.ring()
+	}
+	const failed = { ...asked, revision: reply.page.revision, to: 4, attempts: [], resealed: [], goesOn: false }
+	expect(await fixture.stub.reportWebhook({ ...failed, stopped: 'failed' })).toBe(true)
+	expect(fixture.shard.alarmAt).toBe((await show()).failing?.nextAttemptAt)
+
+	// One look does not reach over what this endpoint does not want; the next one follows at once.
+	await fixture.shard.ask({ name: 'webhook.update', id, changes: { events: ['record.deleted'], after: 4 } })
+	const erase = async (email: string) => {
+		const { record } = await fixture.shard.create('people', { email })
+		await fixture.shard.ask({ name: 'record.delete', collection: 'people', id: record.id, ifMatch: null })
+	}
+	await erase('first@example.com')
+	await write(webhookScanEntries * 2)
+	await erase('last@example.com')
+	fixture.shard.alarmAt = null
+	await deliver()
+	expect(fixture.sent).toHaveLength(1)
+	expect(fixture.shard.alarmAt).toBe(fixture.shard.now + 1)
 })
 
 test('[W1] a filter passes what it names, and what it does not name wakes nobody', async () => {
