@@ -72,16 +72,13 @@ type Told = Pick<Attempt, 'outcome' | 'status' | 'code' | 'answer'>
 async function ask(client: Client, operation: ClientOperation, key: string | null, request: string): Promise<Told> {
 	const { method, path, body, headers } = requestOf(operation)
 	const more = { ...headers, 'X-Request-Id': request, ...(key !== null && { 'Idempotency-Key': key }) }
-	try {
-		const answer = await client.send(method, path, body, more, answerMsMax)
-		const { status } = answer
-		if (status < 300) return { outcome: 'ok', status, code: null, answer: readAnswer(operation, answer) }
-		const code = String(answer.body?.code ?? '')
-		return { outcome: status < 500 ? 'fail' : 'info', status, code, answer: null }
-	} catch {
-		// A timeout, a reset, or an answer that was cut off.
-		return { outcome: 'info', status: null, code: null, answer: null }
-	}
+	// A timeout, a reset, or an answer that was cut off.
+	const answer = await client.send(method, path, body, more, answerMsMax).catch(() => null)
+	if (answer === null) return { outcome: 'info', status: null, code: null, answer: null }
+	const { status } = answer
+	if (status < 300) return { outcome: 'ok', status, code: null, answer: readAnswer(operation, answer) }
+	const code = String(answer.body?.code ?? '')
+	return { outcome: status < 500 ? 'fail' : 'info', status, code, answer: null }
 }
 
 function learn(known: Known, operation: ClientOperation, answer: Attempt['answer']): void {

@@ -21,6 +21,8 @@ export interface Report {
 	doubled: number
 	/** Times a follower connected; each but the first resumed where the last one had ended. */
 	streams: number
+	/** Refusals that nothing in the workload explains, by code. */
+	refusals: Record<string, number>
 	/** What followers were told otherwise than the journal says. */
 	streamFaults: string[]
 	/** Looks at the view that found no server. */
@@ -30,6 +32,9 @@ export interface Report {
 	lacking: string[]
 	strikes: Strike[]
 }
+
+/** What the workload is refused now and then; the checker asks each of them but the last for its reason. */
+const expectedRefusals = ['not_found', 'precondition_failed', 'unique_violation', 'schema_conflict']
 
 const writes = ['create', 'put', 'patch', 'delete', 'batch', 'define', 'drop']
 
@@ -69,13 +74,23 @@ export function lacks(
 
 export function reportOf(
 	{ verdict, counts, violations, lacking }: Verdict,
-	run: Omit<Report, keyof Verdict | 'cores' | 'writesAcknowledged' | 'unknown' | 'replayed' | 'lost' | 'doubled'>,
+	run: Pick<
+		Report,
+		'seed' | 'seconds' | 'secondsToConverge' | 'streams' | 'streamFaults' | 'samplesMissed' | 'strikes'
+	>,
 ): Report {
 	const sum = (names: string[]) => names.reduce((total, name) => total + (counts[name] ?? 0), 0)
 	const kinds = (kind: string) => violations.filter((violation) => violation.kind === kind).length
+	const refused = Object.entries(counts).flatMap(([name, times]) =>
+		name.startsWith('fail.') ? [{ code: name.slice('fail.'.length), times }] : [],
+	)
+	const refusals = Object.fromEntries(
+		refused.filter(({ code }) => !expectedRefusals.includes(code)).map(({ code, times }) => [code, times]),
+	)
 	return {
 		...run,
-		verdict: run.streamFaults.length > 0 ? 'violated' : verdict,
+		refusals,
+		verdict: run.streamFaults.length > 0 || Object.keys(refusals).length > 0 ? 'violated' : verdict,
 		cores: availableParallelism(),
 		writesAcknowledged: sum(writes.map((op) => `ok.${op}`)),
 		unknown: sum([...writes, 'get', 'list'].map((op) => `info.${op}`)),
@@ -94,7 +109,8 @@ export function writeReport(file: string, report: Report): void {
 
 /** The report in a few lines, for a person. */
 export function describe(report: Report): string {
-	const { seed, verdict, seconds, secondsToConverge, counts, strikes, violations, lacking, streamFaults } = report
+	const { seed, verdict, seconds, secondsToConverge, counts, strikes, violations, lacking, refusals, streamFaults } =
+		report
 	const faults = Object.entries(counts).filter(([name]) => name.startsWith('fault.'))
 	const kinds = new Set(violations.map(({ kind }) => kind))
 	return [
@@ -105,6 +121,7 @@ export function describe(report: Report): string {
 		...lacking.map((what) => `too little: ${what}`),
 		...[...kinds].map((kind) => `${kind}: ${violations.filter((violation) => violation.kind === kind).length}`),
 		...violations.slice(0, 10).map(({ kind, tenant, seq, detail }) => `${kind} at ${tenant}/${seq}: ${detail}`),
+		...Object.entries(refusals).map(([code, times]) => `refused with ${code}: ${times}`),
 		...streamFaults.map((fault) => `follower of ${fault}`),
 	].join('\n')
 }

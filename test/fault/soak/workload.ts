@@ -14,7 +14,7 @@ const share: Record<Kind, number> = {
 	batch: 8,
 	get: 20,
 	list: 6,
-	define: 1,
+	define: 2,
 	drop: 0.3,
 }
 
