@@ -182,3 +182,15 @@ export const metricsShardsMax = 1_000
 /** Periods of a tenant's usage in one answer. */
 export const usagePeriodsDefault = 30
 export const usagePeriodsMax = 400
+/** Resolved alerts that are shown beside the open ones. */
+export const alertsShownMax = 50
+/** A message about an alert that nobody has taken for so long tells nothing any more. */
+export const alertMessageKeptMs = 3 * 86_400_000
+/** One request of the probe; the client of a tenant would not wait longer. */
+export const probeRequestMsMax = 10_000
+/** How long the probe waits for the view: more than the objective, and less than the minute until the next run. */
+export const probeViewMsMax = 20_000
+/** How long a rule may be silenced at once. */
+export const silenceMinutesMax = 7 * 24 * 60
+/** Rows of each table of telemetry that are deleted in an hour; far more than a busy hour makes. */
+export const telemetryRetiredRowsMax = 1_000_000

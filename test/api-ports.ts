@@ -22,6 +22,7 @@ import type { Sample } from '../core/telemetry.ts'
 import type { Freshness, View } from '../core/view.ts'
 import { createApp } from '../workers/api/app.ts'
 import type { ApiPorts, OperatorToken } from '../workers/api/ports.ts'
+import { TestMonitor } from './monitor.ts'
 
 /** The edge over small in-memory ports. Counters say what the edge called, faults make a port fail. */
 export class Edge {
@@ -31,6 +32,7 @@ export class Edge {
 	readonly logged: { level: string; event: string; fields: Record<string, unknown> }[] = []
 	readonly objectCalls: string[] = []
 	readonly counted: Sample[] = []
+	readonly monitors = new Map<Region, TestMonitor>()
 	measured: Measured | null = null
 	/** Throws at the n-th call of a port, counted over all ports, before (`n`) or after (`n + 0.5`) its effect. */
 	failAt: number | null = null
@@ -64,6 +66,7 @@ export class Edge {
 				read: async (regions) => regions.map((region) => ({ region, measured: this.measured })),
 				usage: async () => accept([]),
 			},
+			monitorOf: (region) => this.#monitor(region),
 			clock: () => this.now,
 			random: (bytes) => crypto.getRandomValues(bytes),
 			log: (level, event, fields) => this.logged.push({ level, event, fields }),
@@ -132,6 +135,15 @@ export class Edge {
 			pull: () => Promise.reject(new Error('the edge never pulls')),
 			fetch: (request) => called('fetch', () => shard.fetch(request)),
 		}
+	}
+
+	#monitor(region: Region): TestMonitor {
+		const present = this.monitors.get(region)
+		if (present) return present
+		const monitor = new TestMonitor(region)
+		monitor.now = this.now
+		this.monitors.set(region, monitor)
+		return monitor
 	}
 
 	#control(region: Region): ControlStore {

@@ -4,6 +4,7 @@ import type { Announcement, Shard, WakeUp, WebhookShard, WebhookWakeUp } from '.
 import type { Claim, Control, ControlStore } from '../core/control.ts'
 import { parseRegion, type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { hashSecret } from '../core/keys.ts'
+import type { Monitor } from '../core/monitor.ts'
 import type { TelemetryMessage } from '../core/telemetry.ts'
 import { type ClaimKind, type OperatorToken, operatorScopes } from './api/ports.ts'
 
@@ -14,6 +15,7 @@ import { type ClaimKind, type OperatorToken, operatorScopes } from './api/ports.
 export interface Env {
 	TENANT_SHARD: DurableObjectNamespace
 	UNIQUE_CLAIM: DurableObjectNamespace
+	MONITOR: DurableObjectNamespace
 	ASSETS?: Fetcher
 	REGIONS: string
 	JURISDICTIONS: string
@@ -28,6 +30,11 @@ export interface Env {
 	CLAIM_SECRET: string
 	/** `allow` lets webhooks go to private addresses and over plain HTTP, for development; anything else refuses both. */
 	WEBHOOKS_PRIVATE?: string
+	/** Where clients reach this deployment, without a path; empty where no probe is to run. */
+	PUBLIC_URL?: string
+	/** Where alerts are sent, and the secret that signs them, `whsec_…`; absent where nobody is to be told. */
+	ALERT_WEBHOOK_URL?: string
+	ALERT_WEBHOOK_SECRET?: string
 	/** The local stack's stand-in for Neon's HTTP endpoint; absent in production. */
 	NEON_ENDPOINT?: string
 	[binding: string]: unknown
@@ -81,10 +88,18 @@ export function queueOf(env: Env, queue: string): { carries: (typeof carried)[nu
 
 /** The only place that names a shard's object, in its region's jurisdiction where the platform has jurisdictions. */
 export function shardOf(env: Env, tenant: TenantId, number: number): Shard & WebhookShard {
-	const region = regionOf(tenant)
-	const bound = region !== 'global' && env.JURISDICTIONS !== 'off'
-	const namespace = bound ? env.TENANT_SHARD.jurisdiction(region as DurableObjectJurisdiction) : env.TENANT_SHARD
+	const namespace = inRegion(env, env.TENANT_SHARD, regionOf(tenant))
 	return namespace.getByName(`${tenant}/${number}`) as unknown as Shard & WebhookShard
+}
+
+/** The monitor of a region's cell. */
+export function monitorOf(env: Env, region: Region): Monitor {
+	return inRegion(env, env.MONITOR, region).getByName(region) as unknown as Monitor
+}
+
+function inRegion(env: Env, namespace: DurableObjectNamespace, region: Region): DurableObjectNamespace {
+	const bound = region !== 'global' && env.JURISDICTIONS !== 'off'
+	return bound ? namespace.jurisdiction(region as DurableObjectJurisdiction) : namespace
 }
 
 /** The object of one globally unique value. Its name tells nothing about the value. */

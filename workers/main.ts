@@ -1,12 +1,22 @@
 /** The composition root: what the platform calls, given to the room that answers. */
 import { createApp } from './api/app.ts'
 import { type Env, queueOf } from './env.ts'
+import { Monitor as MonitorObject } from './monitor/monitor.ts'
 import { consume } from './queue-consumer/consumer.ts'
 import { consumeTelemetry } from './queue-consumer/telemetry.ts'
 import { deliverWebhooks } from './queue-consumer/webhooks.ts'
 import { TenantShard as TenantShardObject } from './shard-do/tenant-shard.ts'
 import { UniqueClaim as UniqueClaimObject } from './shard-do/unique-claim.ts'
-import { apiPorts, claimPorts, consumerPorts, shardPorts, telemetryPorts, webhookPorts } from './wire.ts'
+import {
+	apiPorts,
+	claimPorts,
+	consumerPorts,
+	everyMinute,
+	monitorPorts,
+	shardPorts,
+	telemetryPorts,
+	webhookPorts,
+} from './wire.ts'
 
 export class TenantShard extends TenantShardObject<Env> {
 	constructor(ctx: DurableObjectState, env: Env) {
@@ -17,6 +27,12 @@ export class TenantShard extends TenantShardObject<Env> {
 export class UniqueClaim extends UniqueClaimObject<Env> {
 	constructor(ctx: DurableObjectState, env: Env) {
 		super(ctx, env, claimPorts(env))
+	}
+}
+
+export class Monitor extends MonitorObject<Env> {
+	constructor(ctx: DurableObjectState, env: Env) {
+		super(ctx, env, (region) => monitorPorts(env, region))
 	}
 }
 
@@ -34,6 +50,8 @@ export default {
 				return consumeTelemetry(batch.messages, telemetryPorts(env, region))
 		}
 	},
+
+	scheduled: ({ scheduledTime }: ScheduledController, env: Env) => everyMinute(env, scheduledTime),
 } satisfies ExportedHandler<Env>
 
 let built: { env: Env; app: ReturnType<typeof createApp> } | null = null

@@ -4,16 +4,18 @@ import type { Announcement } from '../core/contract.ts'
 import { settleControl } from '../core/control.ts'
 import { mintId, type Region, regionOf } from '../core/ids.ts'
 import type { AddressRules } from '../core/webhook-address.ts'
-import { connect } from '../db/neon/client.ts'
+import { connect, type Database } from '../db/neon/client.ts'
 import { createMetrics } from '../db/neon/metrics.ts'
-import { addTelemetry } from '../db/neon/telemetry.ts'
+import { observe } from '../db/neon/observe.ts'
+import { addTelemetry, noteUsage, retireTelemetry } from '../db/neon/telemetry.ts'
 import { createView } from '../db/neon/view.ts'
 import { postgresStore } from '../db/neon/writer.ts'
 import type { ApiPorts } from './api/ports.ts'
 import { Telemetry } from './api/telemetry.ts'
-import { cellOf, claimOf, type Env, operatorsOf, regionsOf, shardOf } from './env.ts'
+import { cellOf, claimOf, type Env, monitorOf, operatorsOf, regionsOf, shardOf } from './env.ts'
+import type { MonitorPorts } from './monitor/monitor.ts'
 import type { Ports as ConsumerPorts } from './queue-consumer/consumer.ts'
-import type { consumeTelemetry } from './queue-consumer/telemetry.ts'
+import { type consumeTelemetry, maintainTelemetry, type TelemetryStore } from './queue-consumer/telemetry.ts'
 import { postMessage, resolveHost } from './queue-consumer/webhook-http.ts'
 import type { WebhookPorts } from './queue-consumer/webhooks.ts'
 import type { TenantShardPorts } from './shard-do/tenant-shard.ts'
@@ -41,6 +43,7 @@ export function apiPorts(env: Env): ApiPorts {
 		claim: (kind, value) => claimOf(env, kind, value),
 		view: createView({ regions: databases, now: Date.now, sleep }),
 		metrics: createMetrics(databases),
+		monitorOf: (region) => monitorOf(env, region),
 		clock: Date.now,
 		random: (bytes) => crypto.getRandomValues(bytes),
 		log,
@@ -93,7 +96,53 @@ export function webhookPorts(env: Env, region: Region): WebhookPorts {
 
 export function telemetryPorts(env: Env, region: Region): Parameters<typeof consumeTelemetry>[1] {
 	const database = connect(cellOf(env, region).databaseUrl, env.NEON_ENDPOINT ?? null)
-	return { store: { add: (messages) => addTelemetry(database, messages) }, random: Math.random, log }
+	return { store: storeOf(database), random: Math.random, log }
+}
+
+/** @param name the object's own: its region, as `monitorOf` names it */
+export function monitorPorts(env: Env, name: string): MonitorPorts {
+	const region = regionsOf(env).find((one) => one === name)
+	if (region === undefined) throw new Error('a monitor of no region')
+	const database = connect(cellOf(env, region).databaseReadUrl, env.NEON_ENDPOINT ?? null)
+	const {
+		PUBLIC_URL: url,
+		ALERT_WEBHOOK_URL: receiver,
+		ALERT_WEBHOOK_SECRET: secret,
+		OPERATOR_TOKEN: operatorToken,
+	} = env
+	return {
+		region,
+		observe: (since) => observe(database, since),
+		probe: url ? { url, operatorToken, fetch: (to, init) => fetch(to, init) } : null,
+		receiver: receiver && secret ? { url: receiver, secret } : null,
+		post: (to, headers, body) => postMessage(to, headers, body, (address, init) => fetch(address, init)),
+		random: Math.random,
+		mintId: () => `${region}_${mintId(Date.now(), (bytes) => crypto.getRandomValues(bytes))}`,
+		log,
+	}
+}
+
+/** What the cron trigger does in every cell. A cell that fails does not hold up another. */
+export async function everyMinute(env: Env, at: number): Promise<void> {
+	const cells = regionsOf(env).map(async (region) => {
+		const database = connect(cellOf(env, region).databaseUrl, env.NEON_ENDPOINT ?? null)
+		const done = await Promise.allSettled([monitorOf(env, region).tick(at), maintainTelemetry(storeOf(database), at)])
+		for (const one of done)
+			if (one.status === 'rejected') log('error', 'cron_failed', { region, error: nameOfError(one.reason) })
+	})
+	await Promise.all(cells)
+}
+
+function nameOfError(error: unknown): string {
+	return error instanceof Error ? error.name : typeof error
+}
+
+function storeOf(database: Database): TelemetryStore {
+	return {
+		add: (messages) => addTelemetry(database, messages),
+		noteUsage: () => noteUsage(database),
+		retire: (rowsMax) => retireTelemetry(database, rowsMax),
+	}
 }
 
 export function shardPorts(env: Env): TenantShardPorts {

@@ -11,7 +11,8 @@ const allowed: Record<string, string[]> = {
 	'workers/api': ['core'],
 	'workers/shard-do': ['core', 'db'],
 	'workers/queue-consumer': ['core', 'db'],
-	workers: ['core', 'db', 'workers/api', 'workers/shard-do', 'workers/queue-consumer'],
+	'workers/monitor': ['core', 'db'],
+	workers: ['core', 'db', 'workers/api', 'workers/shard-do', 'workers/queue-consumer', 'workers/monitor'],
 }
 
 function sources(folder: string): string[] {
@@ -62,6 +63,7 @@ test('core has no clock, no randomness, no network and no environment', () => {
 test('only the object classes and the composition root touch Cloudflare', () => {
 	const users = files.filter((file) => importsOf(file).some((path) => path.startsWith('cloudflare:')))
 	expect(users.sort()).toEqual([
+		'workers/monitor/monitor.ts',
 		'workers/shard-do/tenant-shard.ts',
 		'workers/shard-do/unique-claim.ts',
 		'workers/wire.ts',

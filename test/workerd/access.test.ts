@@ -66,6 +66,20 @@ const rows: Record<string, Row> = {
 		path: ({ tenant }) => `/v1/tenants/${tenant.id}/usage`,
 		allowed: 'view_unavailable',
 	},
+	'get /v1/slo': { needs: 'operator:read', allowed: 200 },
+	'get /v1/slo/report': { needs: 'operator:read', allowed: 200 },
+	'get /v1/alerts': { needs: 'operator:read', allowed: 200 },
+	'put /v1/alerts/{id}/acknowledgement': {
+		needs: 'operator:admin',
+		path: () => `/v1/alerts/eu_${'0'.repeat(26)}/acknowledgement`,
+		allowed: 'not_found',
+	},
+	'put /v1/silences/{rule}': {
+		needs: 'operator:admin',
+		path: () => '/v1/silences/dead_letters',
+		body: () => ({ minutes: 0 }),
+		allowed: 200,
+	},
 	'get /metrics': { needs: 'operator:metrics', allowed: 200 },
 
 	'get /v1/tenant': { needs: 'key:read', allowed: 200, suspended: 200 },

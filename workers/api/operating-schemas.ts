@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
-import { usagePeriodsMax } from '../../core/limits.ts'
+import { ruleNames } from '../../core/alert.ts'
+import { silenceMinutesMax, usagePeriodsMax } from '../../core/limits.ts'
 import { usageGrains } from '../../core/metrics.ts'
 
 /** The shapes of what the operator watches with. */
@@ -30,3 +31,81 @@ const usage = z
 	})
 	.openapi('Usage')
 export const usageList = z.object({ grain: z.enum(usageGrains), usage: z.array(usage) }).openapi('UsageList')
+
+export const markdown = z.string()
+const share = z.number()
+const events = { good: count, total: count }
+const burn = z.object({
+	severity: z.enum(['page', 'ticket']),
+	factor: z.number(),
+	long_minutes: count,
+	short_minutes: count,
+	long: z.number().nullable(),
+	short: z.number().nullable(),
+	burning: z.boolean(),
+})
+const sloStatus = z
+	.object({
+		region: z.string(),
+		name: z.string(),
+		target: share,
+		window_days: count,
+		...events,
+		attained: share.nullable(),
+		budget_left: share,
+		burns: z.array(burn),
+	})
+	.openapi('Slo')
+export const sloList = z.object({ slos: z.array(sloStatus) }).openapi('SloList')
+
+export const sloReportQuery = z.object({
+	month: z
+		.string()
+		.regex(/^20[0-9]{2}-(0[1-9]|1[0-2])$/)
+		.optional(),
+})
+const sloMonth = z.object({
+	region: z.string(),
+	slo: z.string(),
+	target: share,
+	...events,
+	attained: share.nullable(),
+	met: z.boolean().nullable(),
+	budget_used: share,
+})
+export const sloReport = z.object({ month: z.string(), slos: z.array(sloMonth) }).openapi('SloReport')
+
+const ownId = z.string().regex(/^[a-z][a-z0-9]{0,15}_[0-9a-hjkmnp-tv-z]{26}$/)
+export const alertParams = z.object({ id: ownId })
+export const alert = z
+	.object({
+		id: ownId,
+		region: z.string(),
+		rule: z.enum(ruleNames),
+		subject: z.string().nullable(),
+		severity: z.enum(['page', 'ticket']),
+		state: z.enum(['pending', 'firing', 'resolved']),
+		summary: z.string(),
+		runbook: z.string(),
+		acknowledged_by: z.string().nullable(),
+		silenced: z.boolean(),
+		found_at: time,
+		fired_at: time.nullable(),
+		resolved_at: time.nullable(),
+	})
+	.openapi('Alert')
+const silence = z
+	.object({ region: z.string(), rule: z.enum(ruleNames), until: time, by: z.string() })
+	.openapi('Silence')
+const took = z.number().min(0).nullable()
+const probe = z.object({ at: time, failed: z.string().nullable(), write_ms: took, read_ms: took, view_ms: took })
+export const alertList = z
+	.object({
+		alerts: z.array(alert),
+		silences: z.array(silence),
+		monitors: z.array(z.object({ region: z.string(), evaluated_at: time.nullable(), probe: probe.nullable() })),
+	})
+	.openapi('AlertList')
+export const silenceParams = z.object({ rule: z.enum(ruleNames) })
+export const silenceInput = z.strictObject({ minutes: z.int().min(0).max(silenceMinutesMax) }).openapi('SilenceInput')
+export const silenceList = z.object({ silences: z.array(silence) }).openapi('SilenceList')

@@ -2,6 +2,7 @@ import type { Shard } from '../../core/contract.ts'
 import type { Claim, ControlStore } from '../../core/control.ts'
 import type { RandomBytes, Region, TenantId } from '../../core/ids.ts'
 import type { Metrics } from '../../core/metrics.ts'
+import type { Monitor } from '../../core/monitor.ts'
 import type { Sample } from '../../core/telemetry.ts'
 import type { View } from '../../core/view.ts'
 import type { AddressRules } from '../../core/webhook-address.ts'
@@ -17,6 +18,8 @@ export interface ApiPorts {
 	claim(kind: ClaimKind, value: string): Claim
 	view: View
 	metrics: Metrics
+	/** Naming a monitor costs nothing; only its methods reach the object. */
+	monitorOf(region: Region): Monitor
 	/** Milliseconds since 1970 in UTC. */
 	clock(): number
 	random: RandomBytes

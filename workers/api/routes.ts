@@ -1,3 +1,4 @@
+import { alertRoutes } from './alerts.ts'
 import { batchRoutes } from './batch.ts'
 import { changeRoutes } from './changes.ts'
 import { collectionRoutes } from './collections.ts'
@@ -7,6 +8,7 @@ import { metricsRoutes } from './metrics.ts'
 import { openApiRoute } from './openapi.ts'
 import { recordRoutes } from './records.ts'
 import type { Access, Method, Route } from './route.ts'
+import { sloRoutes } from './slo.ts'
 import { tenantRoutes } from './tenant.ts'
 import { tenantsRoutes } from './tenants.ts'
 import { viewRoutes } from './view.ts'
@@ -17,6 +19,8 @@ const described: readonly Route[] = [
 	...tenantsRoutes,
 	...viewRoutes,
 	...metricsRoutes,
+	...sloRoutes,
+	...alertRoutes,
 	...tenantRoutes,
 	...collectionRoutes,
 	...recordRoutes,

@@ -1,13 +1,18 @@
+import { telemetryRetiredRowsMax } from '../../core/limits.ts'
 import { type TelemetryMessage, telemetryMessage } from '../../core/telemetry.ts'
 import { type Message, retrySeconds } from './consumer.ts'
 
-interface TelemetryStore {
+export interface TelemetryStore {
 	/** Adds each message once, however often it is given. */
 	add(messages: readonly TelemetryMessage[]): Promise<void>
+	/** Notes how far every tenant's shards have come. */
+	noteUsage(): Promise<void>
+	/** Deletes sums whose time is over. */
+	retire(rowsMax: number): Promise<void>
 }
 
 interface TelemetryPorts {
-	store: TelemetryStore
+	store: Pick<TelemetryStore, 'add'>
 	/** From 0 up to, not including, 1. */
 	random(): number
 	log(level: 'warn' | 'error', event: string, fields: Record<string, string | number | null>): void
@@ -37,4 +42,14 @@ export async function consumeTelemetry(messages: readonly Message[], ports: Tele
 
 function nameOf(error: unknown): string {
 	return error instanceof Error ? error.name : typeof error
+}
+
+const noteEveryMinutes = 10
+const retireEveryMinutes = 60
+
+/** What the sums need now and then; called every minute. @param at milliseconds since 1970 */
+export async function maintainTelemetry(store: Omit<TelemetryStore, 'add'>, at: number): Promise<void> {
+	const minute = Math.floor(at / 60_000)
+	if (minute % noteEveryMinutes === 0) await store.noteUsage()
+	if (minute % retireEveryMinutes === 0) await store.retire(telemetryRetiredRowsMax)
 }

@@ -1,0 +1,46 @@
+/** A cell's monitor as the rest of the system sees it. It keeps its own state, so that it works while the database does not. */
+import type { Alert, RuleName, Silence } from './alert.ts'
+import type { Outcome } from './refusal.ts'
+import type { SloStatus } from './slo.ts'
+
+/** What the last evaluation came to; null before the first. */
+export interface MonitorState {
+	evaluatedAt: number | null
+	/** Pending and firing ones, then those that were resolved lately. */
+	alerts: Alert[]
+	silences: Silence[]
+	probe: ProbeResult | null
+}
+
+/** One run of the probe, from outside. */
+export interface ProbeResult {
+	at: number
+	/** The step that did not succeed; null when all did. */
+	failed: 'tenant' | 'write' | 'read' | 'view' | null
+	/** Milliseconds that each step took, null for those that were not reached. */
+	writeMs: number | null
+	readMs: number | null
+	/** From the write's answer until the view had it. */
+	viewMs: number | null
+}
+
+/** One objective over one calendar month, in UTC. */
+export interface SloMonth {
+	name: string
+	target: number
+	good: number
+	total: number
+}
+
+export interface Monitor {
+	/** One evaluation; the cron trigger calls it every minute. @param at milliseconds since 1970 */
+	tick(at: number): Promise<void>
+	state(): Promise<MonitorState>
+	slos(at: number): Promise<SloStatus[]>
+	/** @param from and `to` are milliseconds since 1970 */
+	month(from: number, to: number): Promise<SloMonth[]>
+	/** Takes an alert on; doing it again changes nothing. */
+	acknowledge(alert: string, by: string): Promise<Outcome<Alert>>
+	/** Nobody is told of this rule's alerts until then; a time that has passed ends a silence. */
+	silence(rule: RuleName, until: number, by: string): Promise<Silence>
+}
