@@ -19,7 +19,7 @@ export type Severity = 'page' | 'ticket'
  * that it is still going on. A budget of 30 days is gone in 30 days divided by the factor.
  * @see https://sre.google/workbook/alerting-on-slos/ section 6
  */
-export const burnWindows = [
+const burnWindows = [
 	{ factor: 14.4, longMinutes: 60, shortMinutes: 5, severity: 'page' },
 	{ factor: 6, longMinutes: 6 * 60, shortMinutes: 30, severity: 'page' },
 	{ factor: 3, longMinutes: 24 * 60, shortMinutes: 2 * 60, severity: 'ticket' },

@@ -139,7 +139,7 @@ function readRule(call: OperatorCall): Outcome<RuleName> {
 	return rule ? accept(rule) : refuse('not_found', 'there is no such rule')
 }
 
-export function nameOf({ caller }: CallerCall): string {
+function nameOf({ caller }: CallerCall): string {
 	return caller.kind === 'operator' ? `operator:${caller.name}` : `key:${caller.id}`
 }
 
