@@ -26,15 +26,11 @@ export const recordIdPattern = /^[A-Za-z0-9._~-]{1,128}$/
  * @see https://github.com/ulid/spec for the layout
  */
 export function mintId(nowMs: number, random: RandomBytes): string {
-	let time = ''
-	for (let rest = nowMs, place = 0; place < 10; place++) {
-		time = alphabet.charAt(rest % 32) + time
-		rest = Math.floor(rest / 32)
-	}
-	let tail = ''
+	const bytes = random(new Uint8Array(16))
+	let id = timeText(nowMs)
 	// 256 is a multiple of 32, so the low five bits of a random byte are uniform.
-	for (const byte of random(new Uint8Array(16))) tail += alphabet.charAt(byte & 31)
-	return time + tail
+	for (let place = 0; place < 16; place++) id += alphabet[(bytes[place] ?? 0) & 31]
+	return id
 }
 
 export function mintTenantId(region: Region, nowMs: number, random: RandomBytes): TenantId {
@@ -52,4 +48,18 @@ export function parseRegion(text: string): Region | null {
 
 export function regionOf(tenant: TenantId): Region {
 	return tenant.slice(0, tenant.indexOf('_')) as Region
+}
+
+/** Ids are minted in batches within one millisecond. */
+let latest = { nowMs: -1, text: '' }
+
+function timeText(nowMs: number): string {
+	if (nowMs === latest.nowMs) return latest.text
+	let text = ''
+	for (let rest = nowMs, place = 0; place < 10; place++) {
+		text = alphabet.charAt(rest % 32) + text
+		rest = Math.floor(rest / 32)
+	}
+	latest = { nowMs, text }
+	return text
 }

@@ -3,6 +3,7 @@ import { waitUntil } from 'cloudflare:workers'
 import type { Announcement } from '../core/contract.ts'
 import { settleControl } from '../core/control.ts'
 import { mintId, type Region, regionOf } from '../core/ids.ts'
+import { pooled } from '../core/random.ts'
 import type { AddressRules } from '../core/webhook-address.ts'
 import { connect, type Database } from '../db/neon/client.ts'
 import { createMetrics } from '../db/neon/metrics.ts'
@@ -20,6 +21,8 @@ import { postMessage, resolveHost } from './queue-consumer/webhook-http.ts'
 import type { WebhookPorts } from './queue-consumer/webhooks.ts'
 import type { TenantShardPorts } from './shard-do/tenant-shard.ts'
 import type { UniqueClaimPorts } from './shard-do/unique-claim.ts'
+
+const random = pooled((bytes) => crypto.getRandomValues(bytes))
 
 export function apiPorts(env: Env): ApiPorts {
 	const regions = regionsOf(env)
@@ -45,14 +48,14 @@ export function apiPorts(env: Env): ApiPorts {
 		metrics: createMetrics(databases),
 		monitorOf: (region) => monitorOf(env, region),
 		clock: Date.now,
-		random: (bytes) => crypto.getRandomValues(bytes),
+		random,
 		log,
 		telemetry: new Telemetry({
 			regions,
 			send: (region, message) => cellOf(env, region).tell(message),
 			sleep,
 			waitUntil,
-			mintId: () => mintId(Date.now(), (bytes) => crypto.getRandomValues(bytes)),
+			mintId: () => mintId(Date.now(), random),
 			log,
 		}),
 		...(env.ASSETS ? { assets: env.ASSETS } : {}),
@@ -88,7 +91,7 @@ export function webhookPorts(env: Env, region: Region): WebhookPorts {
 		resolve: (host) => resolveHost(host, (url, init) => fetch(url, init)),
 		post: (url, headers, body) => postMessage(url, headers, body, (to, init) => fetch(to, init)),
 		now: Date.now,
-		random: (bytes) => crypto.getRandomValues(bytes),
+		random,
 		sleep,
 		log,
 	}

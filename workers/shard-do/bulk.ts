@@ -19,11 +19,12 @@ export function createMany(work: Work, definition: Definition, texts: string[]):
 	const bytes = texts.reduce((sum, text) => sum + text.length, 0)
 	if (work.storage.refuseGrowth(bytes, work.storageBytesMax)) return null
 	const { totals } = work.journal
-	let digest = 0n
+	const first = work.journal.head + 1
 	const results: BatchWritten['results'] = []
+	let digest = 0n
 	let rows: SqlValue[][] = []
 	let chars = 0
-	for (const text of texts) {
+	for (const [index, text] of texts.entries()) {
 		const read = readData(work, definition, text)
 		if (!read.ok) return null
 		const values = checkUniques(definition, read.value)
@@ -34,32 +35,32 @@ export function createMany(work: Work, definition: Definition, texts: string[]):
 			const head = { collection: definition.name, id, version: 1, createdAt: work.now, updatedAt: work.now }
 			digest += rowHash(head, read.value, definition.schema.personal)
 		}
-		rows.push([id, seq, text, ...values.value])
+		rows.push([id, text, ...values.value])
 		results.push({ id, version: 1, etag: `"1-${seq}"` })
 		chars += text.length
-		if (chars < charsPerStatement) continue
-		if (!insertMany(work, definition, rows)) return null
+		if (chars < charsPerStatement && index < texts.length - 1) continue
+		if (!insertMany(work, definition, first + results.length - rows.length, rows)) return null
 		rows = []
 		chars = 0
 	}
-	if (rows.length > 0 && !insertMany(work, definition, rows)) return null
 	totals.add(definition.number, texts.length, digest)
 	return { results, position: work.journal.head }
 }
 
-/** False when a unique index kept a row out. */
-function insertMany(work: Work, definition: Definition, rows: SqlValue[][]): boolean {
+/** Inserts rows of `[id, data, ...unique values]` at positions from `first` on. False when a unique index kept one out. */
+function insertMany(work: Work, definition: Definition, first: number, rows: SqlValue[][]): boolean {
 	const { table, uniques } = definition
-	const given = JSON.stringify(rows)
 	const columns = uniques.map(({ column }) => `, ${column}`).join('')
-	const values = uniques.map((_, index) => `, json_extract(value, '$[${index + 3}]')`).join('')
-	const written = work.sql.all(
+	const values = uniques.map((_, index) => `, value ->> ${index + 2}`).join('')
+	work.sql.all(
 		`INSERT OR IGNORE INTO ${table} (id, version, seq, created_at, updated_at, data${columns})
-		SELECT json_extract(value, '$[0]'), 1, json_extract(value, '$[1]'), ?, ?, json_extract(value, '$[2]')${values} FROM json_each(?)
-		RETURNING 1 AS one`,
+		SELECT value ->> 0, 1, ? + key, ?, ?, value ->> 1${values} FROM json_each(?)`,
+		first,
 		work.now,
 		work.now,
-		given,
+		JSON.stringify(rows),
 	)
-	return written.length === rows.length
+	// Cheaper than a row that each insert returns.
+	const [written] = work.sql.all<{ rows: number }>('SELECT changes() AS rows')
+	return written?.rows === rows.length
 }

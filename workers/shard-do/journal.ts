@@ -64,6 +64,7 @@ export class Journal {
 		const chain = linkOf(this.#chain, origin, text)
 		const [only] = rows
 		if (only && rows.length === 1) insertEntry(this.#sql, origin, only, chain)
+		else if (only && isUniform(rows)) insertAlike(this.#sql, origin, only, text, rows[rows.length - 1] ?? only, chain)
 		else insertEntries(this.#sql, origin, text, this.head, chain)
 		this.#head += rows.length
 		this.#chain = chain
@@ -116,6 +117,36 @@ function insertEntry(sql: Sql, { at, actor, request }: Origin, entry: LinkedEntr
 	sql.all(
 		`INSERT INTO journal (${entryColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		...[seq, at, op, collection, id, version, actor, request, records, digest, chain],
+	)
+}
+
+/** Whether entries differ only in their ids, as those of a batch of creates do; the last one may carry totals. */
+function isUniform(entries: LinkedEntry[]): boolean {
+	const [first] = entries
+	return entries.every(
+		([, op, collection, , version, records], index) =>
+			op === first?.[1] &&
+			collection === first[2] &&
+			version === first[4] &&
+			(records === null || index === entries.length - 1),
+	)
+}
+
+/** Like `insertEntries`, for entries that differ only in their ids: most of what is read from JSON there is bound here. */
+function insertAlike(
+	sql: Sql,
+	{ at, actor, request }: Origin,
+	[first, op, collection, , version]: LinkedEntry,
+	entries: string,
+	[last, , , , , records, digest]: LinkedEntry,
+	chain: string,
+): void {
+	sql.all(
+		`INSERT INTO journal (${entryColumns})
+		SELECT ?1 + key, ?2, ?3, ?4, value ->> 3, ?5, ?6, ?7,
+			CASE ?1 + key WHEN ?8 THEN ?9 END, CASE ?1 + key WHEN ?8 THEN ?10 END, CASE ?1 + key WHEN ?8 THEN ?11 END
+		FROM json_each(?12)`,
+		...[first, at, op, collection, version, actor, request, last, records, digest, chain, entries],
 	)
 }
 

@@ -19,6 +19,7 @@ import {
 } from '../../core/contract.ts'
 import type { RandomBytes } from '../../core/ids.ts'
 import {
+	announceIntervalMs,
 	journalKeptMs,
 	journalSegmentEntriesMax,
 	journalSegmentMs,
@@ -135,6 +136,8 @@ export class Shard {
 	#saved = { seq: 0, acknowledged: 0 }
 	/** When rows may have to go next, in milliseconds; a new instance looks at once. */
 	#maintenanceAt = 0
+	/** When the alarm rang last, in milliseconds, and the journal's head then. */
+	#rung = { at: Number.NEGATIVE_INFINITY, head: 0 }
 	/** The position at which the journal's segment is looked at; a new instance looks at once. */
 	#segmentLookAt = 0
 	/** Whether a segment is overdue that the view had not applied. */
@@ -320,7 +323,9 @@ export class Shard {
 		journal.commit()
 		if (journal.totals.unsummed()) this.#digested = stepDigest(sql, this.#catalog, journal.totals)
 		const last = journal.head
-		this.#checkpoint(journal)
+		const busy = last !== this.#rung.head && now - this.#rung.at <= 2 * announceIntervalMs
+		this.#rung = { at: now, head: last }
+		this.#checkpoint(journal, busy)
 		if (this.#idempotencies.takeNews() || now >= this.#maintenanceAt || last >= this.#segmentLookAt) {
 			this.#maintenanceAt =
 				earliest([expire(sql, now), this.#closeSegment(journal, now), this.#dropSegment(journal, now)]) ??
@@ -332,6 +337,7 @@ export class Shard {
 		const dueAt = Math.min(
 			this.#maintenanceAt,
 			unfinished ? now + 1 : Number.POSITIVE_INFINITY,
+			busy ? now + announceIntervalMs : Number.POSITIVE_INFINITY,
 			...this.#duties.map((duty) => duty.wants(moment) ?? Number.POSITIVE_INFINITY),
 		)
 		const due = Number.isFinite(dueAt) ? dueAt : null
@@ -342,9 +348,9 @@ export class Shard {
 		await Promise.all(messages.map((message) => this.#ports.announce(message)))
 	}
 
-	/** While writes go on, a checkpoint a second would be one more row to pay; it waits until the view is up to date. */
-	#checkpoint({ head: last, totals }: Journal): void {
-		const settled = this.#acknowledged === last && this.#saved.acknowledged < last
+	/** While writes go on, a checkpoint a second would be one more row to pay; it waits for the ring after the last of them. */
+	#checkpoint({ head: last, totals }: Journal, busy: boolean): void {
+		const settled = !busy && this.#acknowledged === last && this.#saved.acknowledged < last
 		if (!settled && !this.#digested && last - this.#saved.seq < checkpointEntries) return
 		totals.save(this.#ports.sql, last, this.#acknowledged)
 		this.#saves(last)

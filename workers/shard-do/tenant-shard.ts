@@ -12,6 +12,7 @@ import type {
 	WebhookPullReply,
 	WebhookReport,
 } from '../../core/contract.ts'
+import { pooled } from '../../core/random.ts'
 import { type Outcome, refuse } from '../../core/refusal.ts'
 import { objectSql } from './object-sql.ts'
 import { Shard } from './shard.ts'
@@ -25,6 +26,9 @@ export interface TenantShardPorts {
 
 /** After an alarm that failed, the next one; an alarm that throws seven times would be deleted by the platform for good. */
 const alarmRetryMs = 5_000
+
+/** Of all objects in this isolate. */
+const random = pooled((bytes) => crypto.getRandomValues(bytes))
 
 /** The Durable Object: wires a `Shard` to the platform and decides nothing itself. Its name is `<tenant id>/<n>`. */
 export class TenantShard<Env> extends DurableObject<Env> {
@@ -41,7 +45,7 @@ export class TenantShard<Env> extends DurableObject<Env> {
 		this.#shard = new Shard({
 			sql,
 			clock: Date.now,
-			random: (bytes) => crypto.getRandomValues(bytes),
+			random,
 			arm: (at) => {
 				// The platform bills an alarm as a row.
 				this.#meter.rowsWritten += 1
@@ -54,7 +58,8 @@ export class TenantShard<Env> extends DurableObject<Env> {
 			},
 		})
 		this.#turn = new Turn({
-			transaction: (work) => sql.transaction(work),
+			// What an object writes without an `await` in between is one transaction already.
+			transaction: (work) => work(),
 			durable: () => ctx.storage.sync(),
 			committed: () => {
 				this.#shard.committed()
