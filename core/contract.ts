@@ -208,7 +208,8 @@ export interface SchemaChange {
 	errors: { pointer: string; detail: string }[]
 }
 
-export const changeOps = ['create', 'update', 'delete', 'schema', 'key', 'tenant', 'webhook'] as const
+/** `rebuild` asks the view to read a collection anew, or all of them where it names none. */
+export const changeOps = ['create', 'update', 'delete', 'schema', 'key', 'tenant', 'webhook', 'rebuild'] as const
 export type ChangeOp = (typeof changeOps)[number]
 
 /** One entry of the journal: a pointer, never a body. `collection` and `version` are null where an entry is not about a record. */
@@ -393,7 +394,7 @@ export interface WebhookReport extends WebhookPull {
 	goesOn: boolean
 }
 
-/** The consumer asks for what follows `after`. */
+/** The consumer asks for what follows `after`, or, with `base`, for a key range as it is now. */
 export interface PullRequest {
 	tenant: TenantId
 	shard: number
@@ -403,18 +404,31 @@ export interface PullRequest {
 	applied?: number
 	/** The audit chain's link at `after`, if the view knows one: a shard that has another there answers `diverged`. */
 	chain?: string | null
+	/** Null for what follows `after`. Absent in requests of a Worker that knows no bases: such a one is not told to start any. */
+	base?: BaseRange | null
 	entriesMax: number
 	bytesMax: number
 }
 
+/** Records of one collection in the order of their ids: those after `after` (null for the first), or exactly `only`. */
+export interface BaseRange {
+	collection: string
+	after: string | null
+	only: string | null
+}
+
 export type PullReply =
-	| { kind: 'page'; page: Page }
+	| Reading
 	/** Another epoch, an unprovisioned shard, or a position that this shard never had or has in another form: nothing to apply. */
 	| { kind: 'refused'; reason: 'epoch' | 'unknown_shard' | 'diverged' | 'pruned' }
 
+/** What a shard lets the consumer read: what changed after a position, or the records of a key range. */
+export type Reading = { kind: 'page'; page: Page } | { kind: 'base'; page: BasePage }
+
 /**
  * One page of changes: for every record changed in (`from`, `to`] its state at `head`, without personal fields.
- * An entry of op `schema` is always a page of its own (`schema` is set), so that no record is touched twice in one statement.
+ * An entry of op `schema` or `rebuild` is always a page of its own (`schema` or `base` is set), so that no record is touched
+ * twice in one statement.
  */
 export interface Page {
 	epoch: number
@@ -432,6 +446,8 @@ export interface Page {
 	deletes: JsonText
 	deleteCount: number
 	schema: SchemaPage | null
+	/** Absent in pages of an object that knows no bases. */
+	base?: BaseStart | null
 	/** The audit chain's link at `to`; null inside an operation, and before the chain began. Absent from an older object. */
 	chain?: string | null
 	/** What the view must come to once this page is applied; null unless `to` is the head and the digest is known. */
@@ -455,6 +471,34 @@ export interface ShardReport {
 	meter: { instance: string; rowsWritten: number; rowsRead: number; messages: number }
 }
 
+/** Tells the view to read collections anew, by key, while changes go on. */
+export interface BaseStart {
+	collections: string[]
+	/** True when these are all of the shard's collections: whatever else the view holds of it goes. */
+	all: boolean
+	/**
+	 * True when the page passes over changes whose records it does not bring: the journal has lost them, is longer than the
+	 * records, or has no entry for each. Until the base has ended, the view may lack what those changes made.
+	 */
+	hollow: boolean
+	/** Records to be read, about. */
+	records: number
+}
+
+/** The records of a key range at `head`, without personal fields: whatever else the view holds in that range goes. */
+export interface BasePage {
+	epoch: number
+	head: number
+	range: BaseRange
+	/** The last id of the range, null when it goes to the end of the collection. Null with `only`. */
+	last: string | null
+	/** The collection itself, with the range that starts it; `dropped` when there is none at `head`. Else null. */
+	definition: SchemaPage | null
+	/** As in a page of changes. */
+	upserts: JsonText
+	upsertCount: number
+}
+
 export type SchemaPage =
 	| { kind: 'put'; collection: string; fields: ViewField[]; personal: string[]; createdAt: number }
 	| { kind: 'dropped'; collection: string }
@@ -467,11 +511,25 @@ export interface ViewField {
 
 export type ScalarType = 'string' | 'number' | 'integer' | 'boolean'
 
+export interface RebuildRequest {
+	tenant: TenantId
+	shard: number
+	/** Time-ordered, as `mintId` makes it. */
+	id: string
+	/** When the rebuild was asked for, in milliseconds: an entry of the same id is not older. */
+	askedAt: number
+}
+
+/** `seq` is the entry's position. */
+export type RebuildReply = { kind: 'accepted'; seq: number } | { kind: 'refused'; reason: 'unknown_shard' }
+
 /** A shard as the rest of the system sees it. */
 export interface Shard {
 	execute<N extends OperationName>(command: Command<N>): Promise<Reply<Answer<N>>>
 	provision(provisioning: Provisioning): Promise<Outcome<{ head: number }>>
 	pull(request: PullRequest): Promise<PullReply>
+	/** Asks the view, by an entry in the journal, to read all collections anew; the same id leaves one entry only. */
+	rebuild(request: RebuildRequest): Promise<RebuildReply>
 	/**
 	 * Accepts a WebSocket that brings `{"head": <seq>}` after every commit, and in the first message `until`, the millisecond
 	 * at which the caller's key expires; the request carries a command for `changes.list`.

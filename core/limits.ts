@@ -119,6 +119,8 @@ export const coalescedBytesMax = 500 * kilobyte
 export const coalescedShardsMax = 500
 /** Journal entries in one page of the ETL. */
 export const pageEntriesMax = 5_000
+/** A view that lacks more entries than this from the very start reads the records instead: there are often fewer, and none comes twice. */
+export const replayedEntriesMax = 5_000
 /** Pages and time that one shard may take of one delivery before others get their turn (V4). */
 export const pagesPerDeliveryMax = 20
 export const deliveryMsMax = 5_000

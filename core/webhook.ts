@@ -11,6 +11,7 @@ const eventByOp = {
 	key: 'key.changed',
 	tenant: 'tenant.changed',
 	webhook: 'webhook.changed',
+	rebuild: 'view.rebuild',
 } as const satisfies Record<ChangeOp, string>
 
 export type WebhookEvent = (typeof eventByOp)[ChangeOp]

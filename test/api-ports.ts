@@ -133,6 +133,7 @@ export class Edge {
 			execute: (command) => called(command.operation.name, () => shard.execute(command)),
 			provision: (asked) => called('provision', () => shard.provision(asked)),
 			pull: () => Promise.reject(new Error('the edge never pulls')),
+			rebuild: () => Promise.reject(new Error('the edge never rebuilds')),
 			fetch: (request) => called('fetch', () => shard.fetch(request)),
 		}
 	}

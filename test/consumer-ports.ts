@@ -64,12 +64,13 @@ export interface Sample {
 	appliedSeq: number
 	readSeq: number
 	deadLetters: number
+	rebuilding: boolean
 }
 
 export async function sampleOf(database: Database, tenant: string): Promise<Sample> {
 	const [rows = [], marks = [], letters = []] = await database.read([
 		{ text: 'SELECT collection, id, version, data::text FROM record WHERE tenant_id = $1', params: [tenant] },
-		{ text: 'SELECT applied_seq, read_seq FROM shard WHERE tenant_id = $1', params: [tenant] },
+		{ text: 'SELECT applied_seq, read_seq, base_pending FROM shard WHERE tenant_id = $1', params: [tenant] },
 		{ text: 'SELECT 1 AS one FROM dead_letter WHERE tenant_id = $1', params: [tenant] },
 	])
 	const state = rows.map((row): [string, ScriptedRecord] => [
@@ -81,6 +82,7 @@ export async function sampleOf(database: Database, tenant: string): Promise<Samp
 		appliedSeq: Number(marks[0]?.applied_seq ?? 0),
 		readSeq: Number(marks[0]?.read_seq ?? 0),
 		deadLetters: letters.length,
+		rebuilding: typeof marks[0]?.base_pending === 'string',
 	}
 }
 

@@ -1,4 +1,15 @@
-import type { Page, PullReply, PullRequest, SchemaPage, Shard, ViewField, WakeUp } from '../core/contract.ts'
+import type {
+	BasePage,
+	BaseRange,
+	BaseStart,
+	Page,
+	PullReply,
+	PullRequest,
+	SchemaPage,
+	Shard,
+	ViewField,
+	WakeUp,
+} from '../core/contract.ts'
 import type { TenantId } from '../core/ids.ts'
 
 export interface ScriptedRecord {
@@ -13,6 +24,7 @@ type Entry =
 	| { kind: 'put'; collection: string; id: string; record: ScriptedRecord }
 	| { kind: 'delete'; collection: string; id: string }
 	| { kind: 'schema'; page: SchemaPage }
+	| { kind: 'rebuild'; collection: string | null }
 	| { kind: 'other' }
 
 /** A shard's journal in memory, behind the same port as the real one, that remembers its state at every position. */
@@ -27,6 +39,12 @@ export class ScriptedShard implements Pick<Shard, 'pull'> {
 	#entries: Entry[] = []
 	#states: ViewState[] = [new Map()]
 	#personal = new Map<string, string[]>()
+	/** The collections that were defined and not dropped. */
+	#defined = new Map<string, SchemaPage>()
+	/** Where in the journal each record was put last. */
+	#putAt = new Map<string, number>()
+	/** The last position that the journal has lost. */
+	#prunedTo = 0
 
 	constructor(tenant: string, epoch = 1) {
 		this.tenant = tenant as TenantId
@@ -46,6 +64,7 @@ export class ScriptedShard implements Pick<Shard, 'pull'> {
 		const visible = omit(data, this.#personal.get(collection) ?? [])
 		const record = { version, data: visible }
 		this.#append({ kind: 'put', collection, id, record }, (state) => state.set(`${collection}/${id}`, record))
+		this.#putAt.set(`${collection}/${id}`, this.head)
 	}
 
 	delete(collection: string, id: string): void {
@@ -59,17 +78,27 @@ export class ScriptedShard implements Pick<Shard, 'pull'> {
 
 	define(collection: string, fields: ViewField[], personal: string[] = []): void {
 		this.#personal.set(collection, personal)
-		this.#append(
-			{ kind: 'schema', page: { kind: 'put', collection, fields, personal, createdAt: 1_700_000_000_000 } },
-			(state) => {
-				for (const [key, record] of state) {
-					if (key.startsWith(`${collection}/`)) state.set(key, { ...record, data: omit(record.data, personal) })
-				}
-			},
-		)
+		const page: SchemaPage = { kind: 'put', collection, fields, personal, createdAt: 1_700_000_000_000 }
+		this.#defined.set(collection, page)
+		this.#append({ kind: 'schema', page }, (state) => {
+			for (const [key, record] of state) {
+				if (key.startsWith(`${collection}/`)) state.set(key, { ...record, data: omit(record.data, personal) })
+			}
+		})
+	}
+
+	/** Asks the view to read a collection anew, or all of them. */
+	rebuild(collection: string | null = null): void {
+		this.#append({ kind: 'rebuild', collection }, () => {})
+	}
+
+	/** Forgets the journal, but not what came of it. */
+	prune(): void {
+		this.#prunedTo = this.head - 1
 	}
 
 	drop(collection: string): void {
+		this.#defined.delete(collection)
 		this.#append({ kind: 'schema', page: { kind: 'dropped', collection } }, (state) => {
 			for (const key of [...state.keys()]) if (key.startsWith(`${collection}/`)) state.delete(key)
 		})
@@ -88,20 +117,56 @@ export class ScriptedShard implements Pick<Shard, 'pull'> {
 		if (request.epoch !== this.epoch) return { kind: 'refused', reason: 'epoch' }
 		if (request.after > this.head) return { kind: 'refused', reason: 'diverged' }
 		this.acknowledged = Math.max(this.acknowledged, request.applied ?? request.after)
+		if (request.base) return { kind: 'base', page: this.#range(request.base, request.entriesMax) }
 		return { kind: 'page', page: this.#page(request) }
 	}
 
 	#page({ after, entriesMax }: PullRequest): Page {
+		const { head } = this
+		if (after < this.#prunedTo)
+			return { ...this.#describe(after, head, [], null), base: { ...this.#start(null), hollow: true } }
 		const entries = this.#entries.slice(after, after + entriesMax)
-		const first = entries[0]
-		const schemaAt = entries.findIndex((entry) => entry.kind === 'schema')
+		const [first] = entries
 		if (first?.kind === 'schema') return this.#describe(after, after + 1, [], first.page)
-		return this.#describe(
-			after,
-			after + (schemaAt === -1 ? entries.length : schemaAt),
-			schemaAt === -1 ? entries : entries.slice(0, schemaAt),
-			null,
-		)
+		if (first?.kind === 'rebuild')
+			return { ...this.#describe(after, after + 1, [], null), base: this.#start(first.collection) }
+		const alone = entries.findIndex(({ kind }) => kind === 'schema' || kind === 'rebuild')
+		const taken = alone === -1 ? entries : entries.slice(0, alone)
+		return this.#describe(after, after + taken.length, taken, null)
+	}
+
+	#start(collection: string | null): BaseStart {
+		const used = [...this.#present().keys()].map((key) => key.split('/')[0] ?? '')
+		const collections = collection === null ? [...new Set([...this.#defined.keys(), ...used])].sort() : [collection]
+		return { collections, all: collection === null, hollow: false, records: this.#present().size }
+	}
+
+	#range(range: BaseRange, recordsMax: number): BasePage {
+		const { collection, after, only } = range
+		const ids = [...this.#present().keys()]
+			.filter((key) => key.startsWith(`${collection}/`))
+			.map((key) => key.slice(collection.length + 1))
+			.filter((id) => (only === null ? after === null || id > after : id === only))
+			.sort()
+			.slice(0, recordsMax)
+		const upserts = ids.map((i) => this.#row({ c: collection, i })).filter((row) => row !== null)
+		const starts = after === null && only === null
+		return {
+			epoch: this.epoch,
+			head: this.head,
+			range,
+			last: ids.length < recordsMax || only !== null ? null : (ids.at(-1) ?? null),
+			definition: starts ? (this.#defined.get(collection) ?? { kind: 'dropped', collection }) : null,
+			upserts: JSON.stringify(upserts),
+			upsertCount: upserts.length,
+		}
+	}
+
+	#row({ c, i }: { c: string; i: string }) {
+		const record = this.#present().get(`${c}/${i}`)
+		if (record === undefined) return null
+		const u = 1_700_000_000_000 + (this.#putAt.get(`${c}/${i}`) ?? 0)
+		return { c, i, v: record.version, t: 1_700_000_000_123, u, d: record.data }
 	}
 
 	#describe(from: number, to: number, entries: Entry[], schema: SchemaPage | null): Page {
@@ -110,12 +175,7 @@ export class ScriptedShard implements Pick<Shard, 'pull'> {
 			if (entry.kind === 'put' || entry.kind === 'delete')
 				keys.set(`${entry.collection}/${entry.id}`, { c: entry.collection, i: entry.id })
 		}
-		const upserts = [...keys].flatMap(([key, place]) => {
-			const record = this.#present().get(key)
-			return record === undefined
-				? []
-				: [{ ...place, v: record.version, t: 1_700_000_000_123, u: 1_700_000_000_000 + this.head, d: record.data }]
-		})
+		const upserts = [...keys.values()].map((place) => this.#row(place)).filter((row) => row !== null)
 		const deletes = [...keys].flatMap(([key, place]) => (this.#present().has(key) ? [] : [place]))
 		return {
 			epoch: this.epoch,
@@ -134,6 +194,7 @@ export class ScriptedShard implements Pick<Shard, 'pull'> {
 			deletes: JSON.stringify(deletes),
 			deleteCount: deletes.length,
 			schema,
+			base: null,
 		}
 	}
 

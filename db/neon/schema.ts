@@ -4,8 +4,19 @@
  * are migrations written by hand. No table refers to another by a foreign key: one statement moves them together, and
  * a record may arrive before its tenant's other rows.
  */
-// biome-ignore lint/suspicious/noDeprecatedImports: only another overload of primaryKey is deprecated
-import { bigint, customType, index, integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core'
+import {
+	bigint,
+	boolean,
+	customType,
+	index,
+	integer,
+	jsonb,
+	numeric,
+	pgTable,
+	primaryKey,
+	text,
+	timestamp,
+} from 'drizzle-orm/pg-core'
 import type { ViewField } from '../../core/contract.ts'
 
 /** Keys compare by bytes, as they do in the shard, whatever locale the database was created with. */
@@ -13,6 +24,8 @@ const key = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' })
 /** Milliseconds, because that is what shards and clients exchange. */
 const moment = (name: string) => timestamp(name, { withTimezone: true, precision: 3 })
 const position = (name: string) => bigint(name, { mode: 'number' })
+/** A sum of row hashes modulo 2^64. */
+const digest = (name: string) => numeric(name, { precision: 20, scale: 0 })
 
 export const tenant = pgTable('tenant', {
 	tenantId: key('tenant_id').primaryKey(),
@@ -44,6 +57,27 @@ export const shard = pgTable(
 		changeAt: moment('change_at'),
 		/** Since when the view has known of changes that it lacks; null when it knows of none. */
 		behindSince: moment('behind_since'),
+		/** JSON array of the collections that the running base has still to read, the first in progress; null when none runs. */
+		basePending: jsonb('base_pending').$type<string[]>(),
+		/** The last id that was read of the first of them; null at its start. */
+		baseAfter: key('base_after'),
+		/** True while rows may be missing, because the view started from nothing and the base has not ended. */
+		baseHollow: boolean('base_hollow').notNull().default(false),
+		/** Records that the last base has read, and about how many there were. */
+		baseDone: position('base_done').notNull().default(0),
+		baseTotal: position('base_total').notNull().default(0),
+		baseStartedAt: moment('base_started_at'),
+		baseFinishedAt: moment('base_finished_at'),
+		/** What the shard said that its rows come to, and the position at which it said so; null when it could not say. */
+		checksumSeq: position('checksum_seq'),
+		checksumCount: position('checksum_count'),
+		checksumDigest: digest('checksum_digest'),
+		/** When the rows were last held against that, and whether they were equal. */
+		verifiedAt: moment('verified_at'),
+		verifiedEqual: boolean('verified_equal'),
+		/** Rebuilds that a difference has caused, and when the last one was. */
+		repairs: integer('repairs').notNull().default(0),
+		repairedAt: moment('repaired_at'),
 	},
 	(table) => [primaryKey({ columns: [table.tenantId, table.shard] })],
 )
@@ -74,7 +108,10 @@ export const record = pgTable(
 	(table) => [primaryKey({ columns: [table.tenantId, table.collection, table.id] })],
 )
 
-/** Entries that Postgres could not take and the view went past. A row lasts until a later page brings the same record. */
+/**
+ * Entries that Postgres could not take and the view went past. A row lasts until a later page brings the same record, also
+ * when an operator has discarded it: the view still lacks that record.
+ */
 export const deadLetter = pgTable(
 	'dead_letter',
 	{
@@ -89,6 +126,14 @@ export const deadLetter = pgTable(
 		/** SQLSTATE and its class, never data. */
 		reason: text('reason').notNull(),
 		createdAt: moment('created_at').notNull(),
+		/** What the record adds to the shard's digest; null when the entry brought no record. */
+		hash: digest('hash'),
+		/** How often it was refused, and when last. */
+		attempts: integer('attempts').notNull().default(1),
+		refusedAt: moment('refused_at'),
+		/** When an operator asked for another attempt that has not been made yet. */
+		replayAskedAt: moment('replay_asked_at'),
+		discardedAt: moment('discarded_at'),
 	},
 	(table) => [index('dead_letter_record').on(table.tenantId, table.collection, table.recordId)],
 )
@@ -191,3 +236,29 @@ export const telemetryUsage = pgTable(
 	},
 	(table) => [primaryKey({ columns: [table.tenantId, table.grain, table.at] })],
 )
+
+/** Which shards a rebuild has asked, and the position of its entry in each; null for one that could not be reached. */
+export const rebuildShard = pgTable(
+	'rebuild_shard',
+	{
+		rebuildId: key('rebuild_id').notNull(),
+		tenantId: key('tenant_id').notNull(),
+		shard: integer('shard').notNull(),
+		seq: position('seq'),
+	},
+	(table) => [primaryKey({ columns: [table.rebuildId, table.tenantId, table.shard] })],
+)
+
+/** One row: how far the view has been compared with the registry of tenants, and what the last whole comparison found. */
+export const registrySweep = pgTable('registry_sweep', {
+	onlyRow: integer('only_row').primaryKey().default(1),
+	/** The last tenant that the running comparison has looked at; null at its start. */
+	cursor: key('cursor'),
+	/** Found by the running comparison so far. */
+	tenants: integer('tenants').notNull().default(0),
+	missing: integer('missing').notNull().default(0),
+	/** Found by the last whole one. */
+	lastTenants: integer('last_tenants'),
+	lastMissing: integer('last_missing'),
+	lastAt: moment('last_at'),
+})

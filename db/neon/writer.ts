@@ -1,35 +1,41 @@
-import type { Page, SchemaPage, WakeUp } from '../../core/contract.ts'
+import type { BaseStart, Reading, SchemaPage, WakeUp } from '../../core/contract.ts'
 import { coalescedBytesMax, coalescedShardsMax } from '../../core/limits.ts'
-import {
-	applyPages,
-	applySchema,
-	type Move,
-	type PoisonEntry,
-	readWatermarks,
-	setAside,
-	type Watermark,
-} from './apply.ts'
+import type { Watermark } from '../../core/watermark.ts'
+import { applyPages, type Move } from './apply.ts'
+import { applyBase, type BaseMove, startBase } from './apply-base.ts'
+import { applySchema } from './apply-schema.ts'
 import { type Database, DatabaseFailure } from './client.ts'
 import { coalesce } from './coalesce.ts'
+import { type PoisonEntry, setAside } from './set-aside.ts'
+import { readWatermarks, startWatermark } from './watermarks.ts'
 
 /** What the consumer asks of one region's view, for many shards at once. Postgres answers it here, memory in the simulator. */
 export interface ViewStore {
 	/** @see readWatermarks */
-	readWatermarks(wakeUps: readonly WakeUp[]): Promise<Watermark[]>
+	readWatermarks(wakeUps: readonly WakeUp[]): Promise<(Watermark | null)[]>
+	/** @see startWatermark */
+	startWatermark(wakeUp: WakeUp): Promise<void>
 	/** @see applyPages */
 	applyPages(moves: readonly Move[]): Promise<boolean[]>
 	/** @see applySchema */
 	applySchema(move: Move, schema: SchemaPage): Promise<boolean>
+	/** @see startBase */
+	startBase(move: Move, start: BaseStart): Promise<boolean>
+	/** @see applyBase */
+	applyBase(move: BaseMove): Promise<boolean>
 	/** @see setAside */
-	setAside(watermark: Watermark, page: Page, entry: PoisonEntry): Promise<boolean>
+	setAside(watermark: Watermark, reading: Reading, entry: PoisonEntry): Promise<boolean>
 }
 
 export function postgresStore(database: Database): ViewStore {
 	return {
 		readWatermarks: (wakeUps) => readWatermarks(database, wakeUps),
+		startWatermark: (wakeUp) => startWatermark(database, wakeUp),
 		applyPages: (moves) => applyPages(database, moves),
 		applySchema: (move, schema) => applySchema(database, move, schema),
-		setAside: (watermark, page, entry) => setAside(database, watermark, page, entry),
+		startBase: (move, start) => startBase(database, move, start),
+		applyBase: (move) => applyBase(database, move),
+		setAside: (watermark, reading, entry) => setAside(database, watermark, reading, entry),
 	}
 }
 
@@ -39,17 +45,13 @@ export function postgresStore(database: Database): ViewStore {
  */
 export class ViewWriter {
 	readonly #store: ViewStore
-	readonly #readWatermark: (wakeUp: WakeUp) => Promise<Watermark>
+	readonly #readWatermark: (wakeUp: WakeUp) => Promise<{ found: Watermark | null }>
 	readonly #applyRecords: (move: Move) => Promise<boolean>
 
 	constructor(store: ViewStore) {
 		this.#store = store
-		this.#readWatermark = coalesce((wakeUps: WakeUp[]) => store.readWatermarks(wakeUps), {
-			keyOf: nameOf,
-			sizeOf: () => 1,
-			sizeMax: coalescedShardsMax,
-			isShared,
-		})
+		const read = async (wakeUps: WakeUp[]) => (await store.readWatermarks(wakeUps)).map((found) => ({ found }))
+		this.#readWatermark = coalesce(read, { keyOf: nameOf, sizeOf: () => 1, sizeMax: coalescedShardsMax, isShared })
 		this.#applyRecords = coalesce((moves: Move[]) => store.applyPages(moves), {
 			keyOf: ({ watermark }) => nameOf(watermark),
 			sizeOf: ({ page }) => page.upserts.length + page.deletes.length,
@@ -59,22 +61,28 @@ export class ViewWriter {
 		})
 	}
 
-	/** @throws DatabaseFailure */
-	readWatermark(wakeUp: WakeUp): Promise<Watermark> {
-		return this.#readWatermark(wakeUp)
+	/** Null for a shard that the view has not met. @throws DatabaseFailure */
+	async readWatermark(wakeUp: WakeUp): Promise<Watermark | null> {
+		return (await this.#readWatermark(wakeUp)).found
+	}
+
+	/** Begins to follow a shard that has confirmed the wake-up's epoch. @throws DatabaseFailure */
+	startWatermark(wakeUp: WakeUp): Promise<void> {
+		return this.#store.startWatermark(wakeUp)
 	}
 
 	/** Answers false when the watermark has moved since it was read: then nothing has changed. @throws DatabaseFailure */
-	apply(watermark: Watermark, page: Page): Promise<boolean> {
-		const { schema } = page
-		return schema === null
-			? this.#applyRecords({ watermark, page })
-			: this.#store.applySchema({ watermark, page }, schema)
+	apply(watermark: Watermark, reading: Reading): Promise<boolean> {
+		if (reading.kind === 'base') return this.#store.applyBase({ watermark, page: reading.page })
+		const move: Move = { watermark, page: reading.page }
+		const { schema, base } = move.page
+		if (schema !== null) return this.#store.applySchema(move, schema)
+		return base ? this.#store.startBase(move, base) : this.#applyRecords(move)
 	}
 
 	/** Moves the watermark past the one change of a page that Postgres cannot take. @throws DatabaseFailure */
-	setAside(watermark: Watermark, page: Page, entry: PoisonEntry): Promise<boolean> {
-		return this.#store.setAside(watermark, page, entry)
+	setAside(watermark: Watermark, reading: Reading, entry: PoisonEntry): Promise<boolean> {
+		return this.#store.setAside(watermark, reading, entry)
 	}
 }
 

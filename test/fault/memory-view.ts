@@ -1,7 +1,10 @@
 import { z } from 'zod'
-import type { Page, SchemaPage, WakeUp } from '../../core/contract.ts'
-import type { Move, PoisonEntry, Watermark } from '../../db/neon/apply.ts'
+import type { BaseStart, Reading, SchemaPage, WakeUp } from '../../core/contract.ts'
+import { movedBy, movedPast, noBase, type Watermark } from '../../core/watermark.ts'
+import type { Move } from '../../db/neon/apply.ts'
+import type { BaseMove } from '../../db/neon/apply-base.ts'
 import { DatabaseFailure } from '../../db/neon/client.ts'
+import type { PoisonEntry } from '../../db/neon/set-aside.ts'
 import type { ViewStore } from '../../db/neon/writer.ts'
 import type { Data, ViewRow, ViewSample } from './history.ts'
 
@@ -13,10 +16,15 @@ export class MemoryView {
 
 	/** Each call is one statement: it happens as a whole or, when it throws, not at all. */
 	readonly store: Synchronous<ViewStore> = {
-		readWatermarks: (wakeUps) => wakeUps.map((wakeUp) => this.#readWatermark(wakeUp)),
+		readWatermarks: (wakeUps) => wakeUps.map(({ tenant, shard }) => this.#shards.get(`${tenant}/${shard}`) ?? null),
+		startWatermark: (wakeUp) => this.#start(wakeUp),
 		applyPages: (moves) => this.#applyPages(moves),
-		applySchema: ({ watermark, page }, schema) => this.#move(watermark, page, () => this.#define(watermark, schema)),
-		setAside: (watermark, page, entry) => this.#move(watermark, page, () => this.#setAside(watermark, entry)),
+		applySchema: ({ watermark, page }, schema) =>
+			this.#move(watermark, { kind: 'page', page }, () => this.#define(watermark, schema)),
+		startBase: ({ watermark, page }, start) =>
+			this.#move(watermark, { kind: 'page', page }, () => this.#forgetStrays(watermark, start)),
+		applyBase: (move) => this.#applyBase(move),
+		setAside: (watermark, reading, entry) => this.#setAside(watermark, reading, entry),
 	}
 
 	appliedSeq(tenant: string): number {
@@ -24,15 +32,15 @@ export class MemoryView {
 	}
 
 	sample(tenant: string): ViewSample {
-		const { epoch = 0, appliedSeq = 0, readSeq = 0 } = this.#shards.get(`${tenant}/0`) ?? {}
+		const { epoch = 0, appliedSeq = 0, readSeq = 0, base = noBase } = this.#shards.get(`${tenant}/0`) ?? {}
 		const letters = this.#deadLetters.filter((letter) => letter.tenant === tenant)
 		return {
 			tenant,
 			epoch,
 			appliedSeq,
 			readSeq,
-			exact: appliedSeq === readSeq && letters.length === 0,
-			filling: false,
+			exact: appliedSeq === readSeq && base.pending.length === 0 && letters.length === 0,
+			filling: base.hollow,
 			final: false,
 			rows: [...this.#rowsOf(tenant).values()],
 			deadLetters: letters.flatMap(({ collection, id }) => (collection === null ? [] : [{ collection, id }])),
@@ -57,21 +65,20 @@ export class MemoryView {
 			revision: 0,
 			appliedSeq: 0,
 			readSeq: 0,
+			base: noBase,
 		})
 	}
 
-	#readWatermark({ tenant, shard, epoch }: WakeUp): Watermark {
+	#start({ tenant, shard, epoch }: WakeUp): void {
 		const name = `${tenant}/${shard}`
-		const found = this.#shards.get(name) ?? { tenant, shard, epoch, revision: 0, appliedSeq: 0, readSeq: 0 }
-		this.#shards.set(name, found)
-		const { revision, appliedSeq } = found
-		return { tenant, shard, epoch: found.epoch, revision, appliedSeq }
+		const started = { tenant, shard, epoch, revision: 0, appliedSeq: 0, readSeq: 0, base: noBase }
+		if (!this.#shards.has(name)) this.#shards.set(name, started)
 	}
 
 	#applyPages(moves: readonly Move[]): boolean[] {
 		for (const { page } of moves) refuseWhatPostgresRefuses(page.upserts)
 		return moves.map(({ watermark, page }) =>
-			this.#move(watermark, page, () => {
+			this.#move(watermark, { kind: 'page', page }, () => {
 				const rows = this.#rowsOf(watermark.tenant)
 				const touched = new Set<string>()
 				const touch = ({ c, i }: { c: string; i: string }) => {
@@ -91,13 +98,51 @@ export class MemoryView {
 		)
 	}
 
+	#applyBase({ watermark, page }: BaseMove): boolean {
+		refuseWhatPostgresRefuses(page.upserts)
+		return this.#move(watermark, { kind: 'base', page }, () => {
+			const rows = this.#rowsOf(watermark.tenant)
+			this.#empty(watermark, page)
+			for (const { c: collection, i: id, v: version, d: data } of upserts.parse(JSON.parse(page.upserts)))
+				rows.set(`${collection}/${id}`, { collection, id, version, data })
+		})
+	}
+
+	/** Takes all rows of a range out, and the letters that its page answers. */
+	#empty({ tenant, shard }: Watermark, { range, last }: BaseMove['page']): void {
+		const rows = this.#rowsOf(tenant)
+		const within = (id: string) =>
+			range.only === null ? id > (range.after ?? '') && (last === null || id <= last) : id === range.only
+		for (const [key, row] of rows) if (row.collection === range.collection && within(row.id)) rows.delete(key)
+		const ends = last === null && range.only === null
+		this.#forgetLetters(
+			(one) =>
+				one.tenant === tenant &&
+				one.shard === shard &&
+				one.collection === range.collection &&
+				(one.id === null ? ends : within(one.id)),
+		)
+	}
+
+	#forgetStrays({ tenant, shard }: Watermark, { all, collections }: BaseStart): void {
+		if (!all) return
+		const rows = this.#rowsOf(tenant)
+		for (const [key, row] of rows) if (!collections.includes(row.collection)) rows.delete(key)
+		this.#forgetLetters(
+			(one) =>
+				one.tenant === tenant &&
+				one.shard === shard &&
+				(one.collection === null || !collections.includes(one.collection)),
+		)
+	}
+
 	/** The fence: nothing happens when the watermark is no longer the one that was read. */
-	#move(watermark: Watermark, page: Page, change: () => void): boolean {
+	#move(watermark: Watermark, reading: Reading, change: () => void, to = movedBy(reading, watermark)): boolean {
 		const name = `${watermark.tenant}/${watermark.shard}`
 		const found = this.#shards.get(name)
 		if (!found || found.epoch !== watermark.epoch || found.revision !== watermark.revision) return false
 		change()
-		this.#shards.set(name, { ...found, revision: found.revision + 1, appliedSeq: page.to, readSeq: page.head })
+		this.#shards.set(name, { ...to, readSeq: reading.page.head })
 		return true
 	}
 
@@ -112,10 +157,17 @@ export class MemoryView {
 			this.#forgetLetters((one) => one.tenant === tenant && one.shard === shard && one.collection === schema.collection)
 	}
 
-	#setAside({ tenant, shard }: Watermark, { collection, recordId: id }: PoisonEntry): void {
-		const rows = this.#rowsOf(tenant)
-		for (const [key, row] of rows) if (row.collection === collection && (id === null || row.id === id)) rows.delete(key)
-		this.#deadLetters.push({ tenant, shard, collection, id })
+	#setAside(watermark: Watermark, reading: Reading, { collection, recordId: id }: PoisonEntry): boolean {
+		const { tenant, shard } = watermark
+		const take = () => {
+			const rows = this.#rowsOf(tenant)
+			for (const [key, row] of rows)
+				if (row.collection === collection && (id === null || row.id === id)) rows.delete(key)
+			if (reading.kind === 'base' && reading.page.range.only === null) this.#empty(watermark, reading.page)
+			this.#forgetLetters((one) => one.tenant === tenant && one.collection === collection && one.id === id)
+			this.#deadLetters.push({ tenant, shard, collection, id })
+		}
+		return this.#move(watermark, reading, take, movedPast(reading, id === null ? collection : null, watermark))
 	}
 
 	#recover({ tenant, shard }: Watermark, collection: string, id: string): void {

@@ -149,9 +149,12 @@ export class Pipeline {
 		}
 		return {
 			readWatermarks: (wakeUps) => ask(() => store.readWatermarks(wakeUps)),
+			startWatermark: (wakeUp) => ask(() => store.startWatermark(wakeUp)),
 			applyPages: (moves) => ask(() => store.applyPages(moves)),
 			applySchema: (move, schema) => ask(() => store.applySchema(move, schema)),
-			setAside: (watermark, page, entry) => ask(() => store.setAside(watermark, page, entry)),
+			startBase: (move, start) => ask(() => store.startBase(move, start)),
+			applyBase: (move) => ask(() => store.applyBase(move)),
+			setAside: (watermark, reading, entry) => ask(() => store.setAside(watermark, reading, entry)),
 		}
 	}
 

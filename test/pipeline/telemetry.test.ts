@@ -3,9 +3,11 @@ import type { Page } from '../../core/contract.ts'
 import { bucketOf, merge } from '../../core/histogram.ts'
 import type { Region, TenantId } from '../../core/ids.ts'
 import { Tally, type TelemetryMessage } from '../../core/telemetry.ts'
-import { applyPages, readWatermarks } from '../../db/neon/apply.ts'
+import type { Watermark } from '../../core/watermark.ts'
+import { applyPages } from '../../db/neon/apply.ts'
 import { createMetrics } from '../../db/neon/metrics.ts'
 import { addTelemetry, noteUsage, retireTelemetry } from '../../db/neon/telemetry.ts'
+import { readWatermarks, startWatermark } from '../../db/neon/watermarks.ts'
 import { startViewStack, type ViewStack } from './view-stack.ts'
 
 let stack: ViewStack
@@ -23,6 +25,14 @@ beforeEach(() =>
 		'TRUNCATE telemetry_message, telemetry_request, telemetry_latency, telemetry_tenant, telemetry_usage, shard_usage, shard, tenant',
 	),
 )
+
+async function follow(head: number): Promise<Watermark> {
+	const wakeUp = { tenant, shard: 0, epoch: 1, head }
+	await startWatermark(stack.writer('eu'), wakeUp)
+	const [watermark] = await readWatermarks(stack.writer('eu'), [wakeUp])
+	if (!watermark) throw new Error('the watermark was not started')
+	return watermark
+}
 
 const metrics = () => createMetrics([{ region, database: stack.reader('eu') }])
 
@@ -72,8 +82,7 @@ test('messages that come twice, in any order, side by side, add up once; histogr
 test("a shard's meters add up over its instances, and a page that comes twice counts once", async () => {
 	const writer = stack.writer('eu')
 	const apply = async (to: number, instance: string, rowsWritten: number) => {
-		const [watermark] = await readWatermarks(writer, [{ tenant, shard: 0, epoch: 1, head: to }])
-		if (!watermark) throw new Error('no watermark')
+		const watermark = await follow(to)
 		const move = { watermark, page: pageTo(watermark.appliedSeq, to, instance, rowsWritten) }
 		expect(await applyPages(writer, [move])).toEqual([true])
 		expect(await applyPages(writer, [move])).toEqual([false])
@@ -89,8 +98,7 @@ test("a shard's meters add up over its instances, and a page that comes twice co
 
 test('usage is what each period did, with requests beside it, and only of the tenant that is asked about', async () => {
 	const writer = stack.writer('eu')
-	const [watermark] = await readWatermarks(writer, [{ tenant, shard: 0, epoch: 1, head: 7 }])
-	if (!watermark) throw new Error('no watermark')
+	const watermark = await follow(7)
 	await applyPages(writer, [{ watermark, page: pageTo(0, 7, 'only', 30) }])
 	await noteUsage(writer)
 	await noteUsage(writer)

@@ -106,7 +106,7 @@ test('records of all regions come in the order of tenant and id, page by page', 
 		id: 'p0',
 		version: 1,
 		createdAt: 1_700_000_000_123,
-		updatedAt: 1_700_000_000_009,
+		updatedAt: 1_700_000_000_002,
 		data: '{"age": 0, "name": "n0"}',
 	})
 })

@@ -20,7 +20,8 @@ function agreeable(look: (asked: Asked) => void = () => {}): Database {
 			if (params.length === 1) {
 				const wakeUps = JSON.parse(first) as WakeUp[]
 				look({ wakeUps })
-				const start = { epoch: '1', revision: '0', applied_seq: '0' }
+				const noBase = { base_pending: null, base_after: null, base_hollow: 'f', base_done: '0', base_total: '0' }
+				const start = { epoch: '1', revision: '0', applied_seq: '0', ...noBase }
 				return wakeUps.map(({ tenant: tenant_id, shard }) => ({ tenant_id, shard: String(shard), ...start }))
 			}
 			if (params.length === 3) {
@@ -28,7 +29,7 @@ function agreeable(look: (asked: Asked) => void = () => {}): Database {
 				look({ fences })
 				return fences.map(({ n }) => ({ n: String(n) }))
 			}
-			look({ aside: params.slice(4) })
+			look({ aside: [params[4], params[5], ...params.slice(13, 17)] })
 			return [{ moved: '1' }]
 		},
 		read: async () => [],
@@ -188,7 +189,7 @@ test('[V4] the search for a poisoned entry goes on when the time of the turn is 
 	})
 	const ports = testPorts([], database, { shardOf: () => ({ pull }), now: () => clock })
 	await consume([message(wakeUp('a'))], ports)
-	expect(asides).toEqual([[poisonAt, 1_000, 1, 'c', `r${poisonAt}`, 'upsert', '22P05 data exception']])
+	expect(asides).toEqual([[poisonAt, 1_000, 'c', `r${poisonAt}`, 'upsert', '22P05 data exception']])
 	expect(ports.announced).toEqual([wakeUp('a', 1, 1_000)])
 })
 
@@ -211,8 +212,8 @@ test('a dead letter names its entry by where it is, never by what it holds', () 
 	const failure = new DatabaseFailure('22P05')
 	const entryOf = (more: Partial<Page>) => {
 		const reply = page(0, 1, 1, more)
-		if (reply.kind !== 'page' || !isolates(reply.page)) throw new Error('not one change')
-		return poisonEntry(reply.page, failure)
+		if (reply.kind !== 'page' || !isolates(reply)) throw new Error('not one change')
+		return poisonEntry(reply, failure)
 	}
 	const reason = '22P05 data exception'
 	expect(entryOf({ upserts: '[{"c":"c","i":"a","v":1,"d":{"name":"Ann"}}]', upsertCount: 1 })).toEqual({

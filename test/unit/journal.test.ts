@@ -24,7 +24,7 @@ function pull(fixture: ShardFixture, after: number, more: Partial<PullRequest> =
 /** What a page at the head says that the view must come to. */
 function told(fixture: ShardFixture): Checksum | null | undefined {
 	const reply = pull(fixture, fixture.shard.position())
-	if (reply.kind !== 'page') throw new Error(reply.reason)
+	if (reply.kind !== 'page') throw new Error(reply.kind)
 	return reply.page.checksum
 }
 
@@ -294,7 +294,7 @@ test('a page carries the chain at its end, and a view that knows another history
 	const fixture = new ShardFixture()
 	await fixture.collection('people', people)
 	const reply = pull(fixture, 2)
-	if (reply.kind !== 'page') throw new Error(reply.reason)
+	if (reply.kind !== 'page') throw new Error(reply.kind)
 	const { to, chain } = reply.page
 	expect([to, chain]).toEqual([3, entries(fixture).at(-1)?.chain])
 	await fixture.create('people', { email: 'a@x' })

@@ -73,11 +73,18 @@ test('a unique property can be taken away and given back, and its column is used
 	expect(fixture.sql.all("SELECT name FROM pragma_table_info('c_1') WHERE name GLOB 'u_*'")).toHaveLength(1)
 })
 
-test('x-personal stays on a property while the collection holds records', async () => {
+test('a property that is no longer personal asks the view to read the collection anew', async () => {
 	const fixture = await filled(['a@example.com'])
 	await fixture.collection('people', people)
-	const refusal = await fixture.refused({ name: 'collection.put', collection: 'people', schema: JSON.stringify(plain) })
-	expect(refusal.code).toBe('schema_conflict')
+	const before = fixture.shard.position()
+	await fixture.collection('people', plain)
+	const { changes } = await fixture.ask({ name: 'changes.list', after: before, limit: 10 })
+	expect(changes.map(({ op, collection }) => [op, collection])).toEqual([
+		['rebuild', 'people'],
+		['schema', 'people'],
+	])
+	await fixture.collection('people', people)
+	expect(fixture.shard.position()).toBe(before + 3)
 })
 
 test('the same schema again is no change and no journal entry', async () => {

@@ -31,7 +31,7 @@ function pull(fixture: ShardFixture, after: number, chain: string | null = null)
 		entriesMax: 100,
 		bytesMax: 1e6,
 	})
-	if (reply.kind !== 'page') throw new Error(reply.reason)
+	if (reply.kind !== 'page') throw new Error(reply.kind === 'refused' ? reply.reason : reply.kind)
 	return reply.page
 }
 

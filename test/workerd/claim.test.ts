@@ -85,6 +85,7 @@ function dyingAt(step: Step): ReturnType<typeof createApp> {
 			return {
 				execute: (command) => shard.execute(command),
 				pull: (asked) => shard.pull(asked),
+				rebuild: (asked) => shard.rebuild(asked),
 				fetch: (asked) => shard.fetch(asked),
 				provision: async (asked) =>
 					(await shard.provision(asked)).ok && step === 'after provisioning' ? die() : shard.provision(asked),

@@ -1,11 +1,12 @@
-import type { Page, PullReply, PullRequest, WakeUp } from '../../core/contract.ts'
-import { deliveryMsMax, pageBytesMax, pageEntriesMax, pagesPerDeliveryMax, pullMsMax } from '../../core/limits.ts'
-import type { Watermark } from '../../db/neon/apply.ts'
+import type { BaseRange, PullReply, Reading, WakeUp } from '../../core/contract.ts'
+import { deliveryMsMax, pageEntriesMax, pagesPerDeliveryMax } from '../../core/limits.ts'
+import { assertFollows, movedBy, movedPast, nextRange, type Watermark } from '../../core/watermark.ts'
 import { DatabaseFailure } from '../../db/neon/client.ts'
+import type { PoisonEntry } from '../../db/neon/set-aside.ts'
 import type { ViewWriter } from '../../db/neon/writer.ts'
 import type { Ports } from './consumer.ts'
 import { isolates, poisonEntry, refusesData } from './dead-letter.ts'
-import { within } from './deadline.ts'
+import { pull } from './pull.ts'
 
 /** How one shard's turn ended. */
 export type End =
@@ -16,109 +17,153 @@ export type End =
 	/** The wake-up is of an epoch that the view has left. */
 	| { end: 'superseded' }
 	| { end: 'epoch_ahead'; viewEpoch: number }
-	| { end: 'refused'; reason: Extract<PullReply, { kind: 'refused' }>['reason'] }
+	| { end: 'refused'; reason: Refusal }
 
+type Refusal = Extract<PullReply, { kind: 'refused' }>['reason']
 type Turn = Pick<Ports, 'shardOf' | 'now' | 'sleep' | 'log'>
 
 /**
- * Pulls pages and applies them until one is empty, for at most `pagesPerDeliveryMax` pages or `deliveryMsMax`.
+ * Pulls pages and applies them until one is empty, for at most `pagesPerDeliveryMax` pages or `deliveryMsMax`. While a base
+ * runs, its ranges and pages of changes take turns.
  * @throws DatabaseFailure, and whatever the shard throws: what was applied until then stays applied
  */
 export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn): Promise<End> {
 	const startedAt = ports.now()
-	let watermark = await writer.readWatermark(wakeUp)
+	const met = (await writer.readWatermark(wakeUp)) ?? (await meet(wakeUp, writer, ports))
+	if (typeof met === 'string') return { end: 'refused', reason: met }
+	let watermark: Watermark = met
 	if (wakeUp.epoch > watermark.epoch) return { end: 'epoch_ahead', viewEpoch: watermark.epoch }
 	let head = wakeUp.head
-	/** Where a page ended that Postgres refused: the entry to blame is at or before it. */
-	let refusedTo: number | null = null
+	/** The range to read now; null for what changed. */
+	let range: BaseRange | null = null
+	/** How much the view has still to take of a page that Postgres refused: the entry to blame is in there. */
+	let suspects: number | null = null
 	/** The page after the one that is being applied, read meanwhile. */
 	let ahead: Promise<PullReply> | null = null
 	for (let pages = 0; pages < pagesPerDeliveryMax; pages++) {
 		if (wakeUp.epoch < watermark.epoch) return { end: 'superseded' }
 		// A search for a poisoned entry is finished whatever the time, else the next turn would start it from the beginning.
-		if (refusedTo === null && ports.now() - startedAt >= deliveryMsMax) break
-		const reply: PullReply = await (ahead ??
-			pull(ports, watermark, watermark.appliedSeq, entriesWanted(watermark, refusedTo)))
+		if (suspects === null && ports.now() - startedAt >= deliveryMsMax) break
+		const reply: PullReply = await (ahead ?? pull(ports, { watermark, range, entriesMax: entriesWanted(suspects) }))
 		ahead = null
 		if (reply.kind === 'refused') return { end: 'refused', reason: reply.reason }
-		const page: Page = reply.page
-		assertFollows(page, watermark)
-		if (page.to === page.from) return { end: 'current' }
-		head = page.head
-		const next: Promise<PullReply> | null =
-			page.to < head && refusedTo === null ? pullAhead(ports, watermark, page.to) : null
-		switch (await applyOrSetAside(writer, watermark, page, ports)) {
+		assertFollows(reply, range, watermark)
+		head = reply.page.head
+		if (isEmpty(reply)) {
+			range = nextRange(watermark.base)
+			if (range === null) return { end: 'current' }
+			continue
+		}
+		const moved: Watermark = movedBy(reply, watermark)
+		const next: BaseRange | null = rangeAfter(reply, moved)
+		const following = suspects === null && hasMore(moved, head) ? pullAhead(ports, watermark, moved, next) : null
+		const applied = await applyOrSetAside(writer, watermark, reply, ports)
+		switch (applied.outcome) {
 			case 'applied':
-				watermark = movedBy(page, watermark)
-				if (refusedTo !== null && page.to >= refusedTo) refusedTo = null
-				ahead = next
+				suspects = left(suspects, reply)
+				watermark = moved
+				if (suspects === null) range = next
+				else if (range !== null) range = nextRange(moved.base)
+				ahead = following
 				break
 			case 'set_aside':
-				watermark = movedBy(page, watermark)
-				refusedTo = null
+				watermark = movedPast(reply, applied.entry.recordId === null ? applied.entry.collection : null, watermark)
+				range = rangeAfter(reply, watermark)
+				suspects = null
 				break
-			case 'overtaken':
-				watermark = await writer.readWatermark(wakeUp)
-				refusedTo = null
+			case 'overtaken': {
+				const read = await writer.readWatermark(wakeUp)
+				if (read === null) return { end: 'superseded' }
+				watermark = read
+				range = null
+				suspects = null
 				break
+			}
 			case 'refused':
-				refusedTo = page.to
+				suspects = sizeOf(reply)
 				break
 		}
 	}
 	return { end: 'unfinished', head }
 }
 
-type Applied = 'applied' | 'set_aside' | 'overtaken' | 'refused'
+/**
+ * First contact: only the shard knows whether it exists and which epoch it has, so a late wake-up from before a lost view
+ * starts nothing. Answers why not.
+ */
+async function meet(wakeUp: WakeUp, writer: ViewWriter, ports: Turn): Promise<Watermark | Refusal> {
+	const { tenant, shard, epoch } = wakeUp
+	const unmet = { tenant, shard, epoch, appliedSeq: 0 }
+	const reply = await pull(ports, { watermark: unmet, range: null, entriesMax: 1 })
+	if (reply.kind === 'refused') return reply.reason
+	await writer.startWatermark({ tenant, shard, epoch, head: reply.page.head })
+	const watermark = await writer.readWatermark(wakeUp)
+	if (watermark === null) throw new Error('a watermark that was just started is not there')
+	return watermark
+}
 
-async function applyOrSetAside(writer: ViewWriter, watermark: Watermark, page: Page, { log }: Turn): Promise<Applied> {
+type Applied = { outcome: 'applied' | 'overtaken' | 'refused' } | { outcome: 'set_aside'; entry: PoisonEntry }
+
+async function applyOrSetAside(
+	writer: ViewWriter,
+	watermark: Watermark,
+	reading: Reading,
+	{ log }: Turn,
+): Promise<Applied> {
 	try {
-		return (await writer.apply(watermark, page)) ? 'applied' : 'overtaken'
+		return { outcome: (await writer.apply(watermark, reading)) ? 'applied' : 'overtaken' }
 	} catch (error) {
 		if (!(error instanceof DatabaseFailure) || !refusesData(error)) throw error
 		const { tenant, shard } = watermark
-		log('warn', 'page_refused', { tenant, shard, from: page.from, to: page.to, sqlstate: error.sqlstate })
-		if (!isolates(page)) return 'refused'
-		if (!(await writer.setAside(watermark, page, poisonEntry(page, error)))) return 'overtaken'
-		log('error', 'entry_set_aside', { tenant, shard, seq: page.to, sqlstate: error.sqlstate })
-		return 'set_aside'
+		log('warn', 'page_refused', { tenant, shard, ...placeOf(reading), sqlstate: error.sqlstate })
+		if (!isolates(reading)) return { outcome: 'refused' }
+		const entry = poisonEntry(reading, error)
+		if (!(await writer.setAside(watermark, reading, entry))) return { outcome: 'overtaken' }
+		log('error', 'entry_set_aside', { tenant, shard, ...placeOf(reading), sqlstate: error.sqlstate })
+		return { outcome: 'set_aside', entry }
 	}
 }
 
-/** Half of what is left to search, else a whole page. */
-function entriesWanted(watermark: Watermark, refusedTo: number | null): number {
-	return refusedTo === null ? pageEntriesMax : Math.max(1, Math.floor((refusedTo - watermark.appliedSeq) / 2))
+function placeOf(reading: Reading): { from: number; to: number } {
+	if (reading.kind === 'page') return { from: reading.page.from, to: reading.page.to }
+	return { from: reading.page.head, to: reading.page.head }
 }
 
-function movedBy(page: Page, watermark: Watermark): Watermark {
-	return { ...watermark, revision: watermark.revision + 1, appliedSeq: page.to }
+/** Half of what is left to search, else a whole page. */
+function entriesWanted(suspects: number | null): number {
+	return suspects === null ? pageEntriesMax : Math.max(1, Math.floor(suspects / 2))
+}
+
+function left(suspects: number | null, reading: Reading): number | null {
+	const rest = suspects === null ? 0 : suspects - sizeOf(reading)
+	return rest > 0 ? rest : null
+}
+
+function sizeOf(reading: Reading): number {
+	return reading.kind === 'page' ? reading.page.to - reading.page.from : Math.max(1, reading.page.upsertCount)
+}
+
+function isEmpty(reading: Reading): boolean {
+	return reading.kind === 'page' && reading.page.to === reading.page.from
+}
+
+/** Changes and ranges take turns; changes that there are none of need no turn. */
+function rangeAfter({ kind, page }: Reading, { appliedSeq, base }: Watermark): BaseRange | null {
+	const changesNext = kind === 'base' && page.head > appliedSeq
+	return changesNext ? null : nextRange(base)
+}
+
+function hasMore({ appliedSeq, base }: Watermark, head: number): boolean {
+	return appliedSeq < head || base.pending.length > 0
 }
 
 /**
  * Reads the next page while this one is applied. It is applied under the revision that this page will leave, so nothing but
  * this page, which was read before it, can come between; and it acknowledges no more than what was applied.
  */
-function pullAhead(ports: Turn, watermark: Watermark, after: number): Promise<PullReply> {
-	const reply = pull(ports, watermark, after, pageEntriesMax)
+function pullAhead(ports: Turn, { appliedSeq: applied }: Watermark, watermark: Watermark, range: BaseRange | null) {
+	const reply = pull(ports, { watermark, range, applied, entriesMax: pageEntriesMax })
 	// Whether anybody waits for it depends on how the application of this page ends.
 	reply.catch(() => {})
 	return reply
-}
-
-async function pull(
-	{ shardOf, sleep }: Turn,
-	{ tenant, shard, epoch, appliedSeq: applied }: Watermark,
-	after: number,
-	entriesMax: number,
-): Promise<PullReply> {
-	const request: PullRequest = { tenant, shard, epoch, after, applied, entriesMax, bytesMax: pageBytesMax }
-	return within(pullMsMax, shardOf(tenant, shard).pull(request), sleep)
-}
-
-/** Asserted on this side of the border too: a page that does not follow the watermark would leave a hole in the view. */
-function assertFollows(page: Page, watermark: Watermark): void {
-	if (page.epoch !== watermark.epoch) throw new Error('the shard answered with a page of another epoch')
-	if (page.from !== watermark.appliedSeq || page.to < page.from || page.to > page.head) {
-		throw new Error('the shard answered with a page that does not follow the watermark')
-	}
 }

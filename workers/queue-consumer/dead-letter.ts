@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { Page } from '../../core/contract.ts'
-import type { PoisonEntry } from '../../db/neon/apply.ts'
+import type { Reading } from '../../core/contract.ts'
 import type { DatabaseFailure } from '../../db/neon/client.ts'
+import type { PoisonEntry } from '../../db/neon/set-aside.ts'
 
 /**
  * The SQLSTATE classes that blame what a page holds. Everything else blames the database or our own SQL: waiting may
@@ -18,17 +18,19 @@ export function refusesData(failure: DatabaseFailure): boolean {
 }
 
 /** True when a refused page can be blamed on one change: nothing smaller can be asked for, or nothing else is in it. */
-export function isolates(page: Page): boolean {
+export function isolates({ kind, page }: Reading): boolean {
+	if (kind === 'base') return page.upsertCount <= 1
 	return page.schema !== null || page.to - page.from === 1 || page.upsertCount + page.deleteCount <= 1
 }
 
 /** Names the one change of an isolated page; see `isolates`. */
-export function poisonEntry(page: Page, failure: DatabaseFailure): PoisonEntry {
+export function poisonEntry({ kind, page }: Reading, failure: DatabaseFailure): PoisonEntry {
 	const reason = `${failure.sqlstate} ${classOf(failure)}`
-	if (page.schema !== null) return { op: 'schema', collection: page.schema.collection, recordId: null, reason }
+	const definition = kind === 'base' ? page.definition : page.schema
 	const [present] = pointers.parse(JSON.parse(page.upserts))
 	if (present !== undefined) return { op: 'upsert', collection: present.c, recordId: present.i, reason }
-	const [absent] = pointers.parse(JSON.parse(page.deletes))
+	if (definition !== null) return { op: 'schema', collection: definition.collection, recordId: null, reason }
+	const [absent] = pointers.parse(kind === 'base' ? [] : JSON.parse(page.deletes))
 	if (absent !== undefined) return { op: 'delete', collection: absent.c, recordId: absent.i, reason }
 	return { op: 'none', collection: null, recordId: null, reason }
 }

@@ -1,6 +1,6 @@
 import type { CollectionInfo } from '../../core/contract.ts'
 import { collectionsMax, schemaChangeSyncRecordsMax } from '../../core/limits.ts'
-import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
+import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { parseSchema, type Schema, sameRules } from '../../core/schema.ts'
 import { identifier } from '../../db/shard/sql.ts'
 import { type Definition, listDefinitions, saveDefinition, type UniqueColumn } from './definition.ts'
@@ -103,14 +103,6 @@ function changeSchema(work: Work, present: Definition, schema: Schema, schemaTex
 		return accept({ collection: infoOf(work, present), created: false, position: work.journal.head })
 	}
 	const records = work.journal.totals.records(present.number)
-	const revealed = present.schema.personal.filter((name) => !schema.personal.includes(name))
-	if (revealed.length > 0 && records > 0) {
-		const errors: Fault[] = revealed.map((name) => ({
-			pointer: `/properties/${name}`,
-			detail: 'x-personal stays while the collection holds records',
-		}))
-		return refuse('schema_conflict', 'present records keep these properties personal', { errors })
-	}
 	const checks = !sameRules(JSON.parse(present.schemaText), JSON.parse(schemaText))
 	beginChange(work, present, schema, schemaText, records)
 	if (records <= schemaChangeSyncRecordsMax) {

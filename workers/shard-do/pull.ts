@@ -1,7 +1,8 @@
-import type { Checksum, Page, PullReply, PullRequest } from '../../core/contract.ts'
+import type { BasePage, BaseRange, Checksum, Page, PullReply, PullRequest } from '../../core/contract.ts'
+import { replayedEntriesMax } from '../../core/limits.ts'
 import type { Sql } from '../../db/shard/sql.ts'
+import { baseStart, describeCollection, readRange, recordText } from './base-page.ts'
 import type { Catalog } from './catalog.ts'
-import type { Definition } from './definition.ts'
 import type { Journal } from './journal.ts'
 import type { TenantRow } from './tenant.ts'
 
@@ -26,7 +27,7 @@ export class PageReader {
 	/** Expects a refreshed catalog. `checksum` says what the view must come to at the head. */
 	read(request: PullRequest, journal: Journal, checksum: () => Checksum | null): PullReply {
 		const reply = this.#read(request, journal)
-		if (reply.kind === 'refused') return reply
+		if (reply.kind !== 'page') return reply
 		const { page } = reply
 		const end = journal.segments.entryAt(page.to, journal.head)
 		const toAt = page.to === page.from ? null : (end?.at ?? null)
@@ -34,7 +35,7 @@ export class PageReader {
 		return { kind: 'page', page: { ...page, ...told } }
 	}
 
-	#read(request: PullRequest, { head: last, segments }: Journal): PullReply {
+	#read(request: PullRequest, { head: last, segments, totals }: Journal): PullReply {
 		const sql = this.#sql
 		const tenant = this.#catalog.tenant()
 		if (tenant.id !== request.tenant || tenant.shard !== request.shard)
@@ -42,9 +43,15 @@ export class PageReader {
 		if (tenant.epoch !== request.epoch) return { kind: 'refused', reason: 'epoch' }
 		const from = request.after
 		if (from > last) return { kind: 'refused', reason: 'diverged' }
-		if (from < segments.firstKept(last) - 1) return { kind: 'refused', reason: 'pruned' }
 		const linked = request.chain == null ? null : segments.entryAt(from, last)?.chain
 		if (linked != null && linked !== request.chain) return { kind: 'refused', reason: 'diverged' }
+		if (request.base) return { kind: 'base', page: this.#readBase(request, request.base, last) }
+		const pruned = from < segments.firstKept(last) - 1
+		if (request.base === undefined && pruned) return { kind: 'refused', reason: 'pruned' }
+		if (request.base === null && (pruned || (from === 0 && last > replayedEntriesMax))) {
+			const base = { ...baseStart(sql, this.#catalog, totals, null), hollow: true }
+			return { kind: 'page', page: { ...emptyPage(tenant, from, last, last), base } }
+		}
 		if (from === last) return { kind: 'page', page: emptyPage(tenant, from, from, last) }
 
 		// A page ends where its segment does.
@@ -52,13 +59,37 @@ export class PageReader {
 		if (!part) throw new Error('the journal has a gap')
 		const { table } = part
 		const furthest = Math.min(part.last, from + Math.min(request.entriesMax, this.#entries))
-		const groups = changedCollections(sql, table, from, furthest)
-		const schemaAt = Math.min(...groups.map((group) => group.schemaAt ?? Number.POSITIVE_INFINITY))
-		if (schemaAt === from + 1)
-			return { kind: 'page', page: schemaPage(sql, this.#catalog, table, emptyPage(tenant, from, from + 1, last)) }
-		const changed = groups.filter(({ records }) => records > 0)
-		const to = Math.min(furthest, schemaAt - 1)
+		const alone = nextAlone(sql, table, from, furthest)
+		if (alone?.seq === from + 1) {
+			const page = emptyPage(tenant, from, from + 1, last)
+			if (alone.op === 'schema') return { kind: 'page', page: schemaPage(this.#catalog, alone, page) }
+			return { kind: 'page', page: { ...page, base: baseStart(sql, this.#catalog, totals, alone.collection) } }
+		}
+		const to = alone ? alone.seq - 1 : furthest
+		const changed = changedCollections(sql, table, from, to)
 		return { kind: 'page', page: this.#fit(changed, table, emptyPage(tenant, from, to, last), request.bytesMax) }
+	}
+
+	/** Halves the range until it fits, as a page of changes. */
+	#readBase(request: PullRequest, range: BaseRange, head: number): BasePage {
+		const definition = this.#catalog.definition(range.collection)
+		const described = range.after === null && range.only === null
+		const about = {
+			epoch: this.#catalog.tenant().epoch,
+			head,
+			range,
+			definition: described ? describeCollection(range.collection, definition) : null,
+		}
+		let records = Math.min(request.entriesMax, this.#entries)
+		for (;;) {
+			const read = unlessTooLarge(records, () => readRange(this.#sql, definition, range, records))
+			if (read && (read.upserts.length <= request.bytesMax || records === 1)) {
+				if (read.upsertCount >= this.#entries && read.upserts.length * 2 <= request.bytesMax) this.#entries *= 2
+				return { ...about, ...read }
+			}
+			records = Math.ceil(records / 2)
+			this.#entries = records
+		}
 	}
 
 	/** Halves the page until it fits; a single record always does, because its size is limited. */
@@ -76,54 +107,62 @@ export class PageReader {
 		}
 	}
 
-	/** Null when the engine says that the page is too large to be one text. */
 	#attempt(changed: Group[], table: string, page: Page): Page | null {
-		try {
-			return recordPage(this.#sql, this.#catalog, changed, table, page)
-		} catch (error) {
-			if (page.to - page.from === 1) throw error
-			return null
-		}
+		return unlessTooLarge(page.to - page.from, () => recordPage(this.#sql, this.#catalog, changed, table, page))
+	}
+}
+
+/** Null when the engine says that the page is too large to be one text; nothing smaller than one entry can be asked for. */
+function unlessTooLarge<T>(entries: number, read: () => T): T | null {
+	try {
+		return read()
+	} catch (error) {
+		if (entries === 1) throw error
+		return null
 	}
 }
 
 interface Group {
 	collection: string
-	/** Entries about records, and how many of these are no creations; only then can a record come twice. */
-	records: number
+	/** Entries that are no creations; only then can a record come twice. */
 	others: number
-	schemaAt: number | null
 }
 
 const recordOps = `op IN ('create', 'update', 'delete')`
 
 function changedCollections(sql: Sql, table: string, from: number, to: number): Group[] {
 	return sql.all(
-		`SELECT collection, sum(op <> 'schema') AS records, sum(op IN ('update', 'delete')) AS others,
-			min(CASE WHEN op = 'schema' THEN seq END) AS schemaAt
-		FROM ${table} WHERE seq > ? AND seq <= ? AND collection IS NOT NULL GROUP BY collection`,
+		`SELECT collection, sum(op <> 'create') AS others
+		FROM ${table} WHERE seq > ? AND seq <= ? AND ${recordOps} GROUP BY collection`,
 		from,
 		to,
 	)
 }
 
-function schemaPage(sql: Sql, catalog: Catalog, table: string, page: Page): Page {
-	const [entry] = sql.all<{ collection: string; version: number | null }>(
-		`SELECT collection, version FROM ${table} WHERE seq = ?`,
-		page.to,
-	)
-	if (!entry) throw new Error('the journal has a gap')
-	const definition = entry.version === null ? null : catalog.definition(entry.collection)
-	if (!definition) return { ...page, schema: { kind: 'dropped', collection: entry.collection } }
-	const { personal } = definition.schema
-	const fields = [...definition.schema.fields.values()]
-		.filter((field) => !personal.includes(field.name))
-		.map(({ name, type }) => ({ name, type }))
-	const { name: collection, createdAt } = definition
-	return { ...page, schema: { kind: 'put', collection, fields, personal: personalOf(definition), createdAt } }
+interface AloneEntry {
+	seq: number
+	op: 'schema' | 'rebuild'
+	collection: string | null
+	version: number | null
 }
 
-/** A record's data is stored as `JSON.stringify` printed it, and ids need no quoting, so the page is plain concatenation. */
+/** The first entry that must be a page of its own. */
+function nextAlone(sql: Sql, table: string, from: number, to: number): AloneEntry | null {
+	const rows = sql.all<AloneEntry>(
+		`SELECT seq, op, collection, version FROM ${table}
+		WHERE seq > ? AND seq <= ? AND op IN ('schema', 'rebuild') ORDER BY seq LIMIT 1`,
+		from,
+		to,
+	)
+	return rows[0] ?? null
+}
+
+function schemaPage(catalog: Catalog, { collection, version }: AloneEntry, page: Page): Page {
+	if (collection === null) throw new Error('an entry about a schema names no collection')
+	const definition = version === null ? null : catalog.definition(collection)
+	return { ...page, schema: describeCollection(collection, definition) }
+}
+
 function recordPage(sql: Sql, catalog: Catalog, changed: Group[], table: string, page: Page): Page {
 	const upserts: string[] = []
 	const deletes: string[] = []
@@ -131,17 +170,15 @@ function recordPage(sql: Sql, catalog: Catalog, changed: Group[], table: string,
 	for (const { collection, others } of changed) {
 		const definition = catalog.definition(collection)
 		const changedIds = `SELECT ${others > 0 ? 'DISTINCT' : ''} id FROM ${table} WHERE seq > ? AND seq <= ? AND collection = ? AND ${recordOps}`
-		const personal = definition ? personalOf(definition) : []
-		const data = personal.length > 0 ? `json_remove(r.data${', ?'.repeat(personal.length)})` : 'r.data'
-		const start = `'{"c":"${collection}","i":"' || j.id || '"`
+		const printed = definition && recordText(definition)
+		const gone = `'{"c":"${collection}","i":"' || j.id || '"}'`
 		const row = sql.all<{ present: number; absent: number; upserts: string | null; deletes: string | null }>(
-			definition
-				? `SELECT count(r.id) AS present, count(*) - count(r.id) AS absent,
-					group_concat(${start},"v":' || r.version || ',"t":' || r.created_at || ',"u":' || r.updated_at || ',"d":' || ${data} || '}') AS upserts,
-					group_concat(CASE WHEN r.id IS NULL THEN ${start}}' END) AS deletes
+			printed
+				? `SELECT count(r.id) AS present, count(*) - count(r.id) AS absent, group_concat(${printed.text}) AS upserts,
+					group_concat(CASE WHEN r.id IS NULL THEN ${gone} END) AS deletes
 				FROM (${changedIds}) AS j LEFT JOIN ${definition.table} AS r ON r.id = j.id`
-				: `SELECT 0 AS present, count(*) AS absent, NULL AS upserts, group_concat(${start}}') AS deletes FROM (${changedIds}) AS j`,
-			...personal.map(jsonPath),
+				: `SELECT 0 AS present, count(*) AS absent, NULL AS upserts, group_concat(${gone}) AS deletes FROM (${changedIds}) AS j`,
+			...(printed?.bindings ?? []),
 			page.from,
 			page.to,
 			collection,
@@ -152,15 +189,6 @@ function recordPage(sql: Sql, catalog: Catalog, changed: Group[], table: string,
 		deleteCount += row?.absent ?? 0
 	}
 	return { ...page, upserts: `[${upserts.join()}]`, upsertCount, deletes: `[${deletes.join()}]`, deleteCount }
-}
-
-/** While a change of schema runs, what either schema calls personal stays here. */
-function personalOf(definition: Definition): string[] {
-	return [...new Set([...definition.schema.personal, ...(definition.next?.schema.personal ?? [])])]
-}
-
-function jsonPath(property: string): string {
-	return `$."${property}"`
 }
 
 function emptyPage(tenant: TenantRow, from: number, to: number, last: number): Page {
@@ -177,5 +205,6 @@ function emptyPage(tenant: TenantRow, from: number, to: number, last: number): P
 		deletes: '[]',
 		deleteCount: 0,
 		schema: null,
+		base: null,
 	}
 }

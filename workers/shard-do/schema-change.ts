@@ -108,6 +108,7 @@ export function finishChange(work: Work, name: string): Outcome<{ done: boolean 
 	createIndexes(work.sql, definition.number, next.schema)
 	const version = definition.version + 1
 	const { number, createdAt } = definition
+	const revealed = definition.schema.personal.some((property) => !next.schema.personal.includes(property))
 	saveDefinition(work, {
 		name,
 		number,
@@ -119,6 +120,8 @@ export function finishChange(work: Work, name: string): Outcome<{ done: boolean 
 		updatedAt: work.now,
 	})
 	if (!sameNames(definition.schema.personal, next.schema.personal)) work.journal.totals.restartDigest(number)
+	// The view has never had these values; only the records themselves can bring them.
+	if (revealed) work.journal.append({ op: 'rebuild', collection: definition, id: null, version: null })
 	journalSchema(work, definition, version)
 	return accept({ done: true })
 }

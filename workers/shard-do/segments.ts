@@ -98,6 +98,22 @@ export class Segments {
 		return accept({ changes, head })
 	}
 
+	/** The position of a rebuild's entry, null when there is none that was written since `notBefore`, in milliseconds. */
+	rebuildEntry(id: string, notBefore: number, head: number): number | null {
+		const young = this.closed.filter(({ dropped, lastAt }) => dropped === 0 && lastAt >= notBefore)
+		for (const { table } of this.after((young[0]?.first ?? this.current()?.first ?? 1) - 1, head)) {
+			// From the end backwards, so that only what was written since is read.
+			const [entry] = this.#sql.all<{ seq: number }>(
+				`SELECT seq FROM ${table} WHERE op = 'rebuild' AND id = ?
+					AND seq > coalesce((SELECT seq FROM ${table} WHERE at < ? ORDER BY seq DESC LIMIT 1), 0)`,
+				id,
+				notBefore,
+			)
+			if (entry) return entry.seq
+		}
+		return null
+	}
+
 	/** Closes the segment that is written to, which holds at least one entry. Must run in a transaction. */
 	close(): void {
 		const number = (this.closed.at(-1)?.number ?? 0) + 1

@@ -10,6 +10,8 @@ import {
 	type Provisioning,
 	type PullReply,
 	type PullRequest,
+	type RebuildReply,
+	type RebuildRequest,
 	type Reply,
 	type Scope,
 	type ShardReport,
@@ -110,6 +112,9 @@ const readingOperations: readonly OperationName[] = ['key.list', 'webhook.list',
 
 /** Records that one alarm checks of a running change of schema; about 50 ms. */
 const changeStepRecords = 10_000
+
+/** How far the clock of whoever asked for a rebuild may be ahead of an object's. */
+const clockSkewMsMax = 60_000
 
 /** Entries after which the counts are saved even though the view has acknowledged nothing; bounds the work of a cold start. */
 const checkpointEntries = 10_000
@@ -248,7 +253,7 @@ export class Shard {
 		if (!journal) return { kind: 'refused', reason: 'unknown_shard' }
 		this.#catalog.refresh()
 		const reply = this.#pages.read(request, journal, () => this.#checksum(journal))
-		if (reply.kind === 'page') this.#acknowledge(request.applied ?? request.after)
+		if (reply.kind !== 'refused') this.#acknowledge(request.applied ?? request.after)
 		return reply
 	}
 
@@ -281,6 +286,22 @@ export class Shard {
 		const { sql, clock } = this.#ports
 		const records = this.#journal?.totals.sum().records ?? 0
 		return { sizeBytes: sql.sizeBytes(), records, keys: validKeyCount(sql, clock()) }
+	}
+
+	/** Runs in a turn, as a write does. */
+	rebuild({ tenant, shard, id, askedAt }: RebuildRequest): RebuildReply {
+		const journal = this.#journal
+		if (!journal) return { kind: 'refused', reason: 'unknown_shard' }
+		this.#catalog.refresh()
+		const own = this.#catalog.tenant()
+		if (own.id !== tenant || own.shard !== shard) return { kind: 'refused', reason: 'unknown_shard' }
+		const present = journal.segments.rebuildEntry(id, askedAt - clockSkewMsMax, journal.head)
+		if (present !== null) return { kind: 'accepted', seq: present }
+		const work = this.#workOf(journal, { now: this.#ports.clock(), actor: 'system', request: null })
+		const seq = journal.append({ op: 'rebuild', collection: null, id, version: null })
+		seal(work)
+		this.#arm()
+		return { kind: 'accepted', seq }
 	}
 
 	/** The journal's last position, which the live feed is told; 0 before provisioning. */

@@ -7,6 +7,8 @@ import type {
 	Provisioning,
 	PullReply,
 	PullRequest,
+	RebuildReply,
+	RebuildRequest,
 	Reply,
 	WebhookPull,
 	WebhookPullReply,
@@ -94,6 +96,10 @@ export class TenantShard<Env> extends DurableObject<Env> {
 
 	async reportWebhook(report: WebhookReport): Promise<boolean> {
 		return this.#turn.submit(() => this.#shard.reportWebhook(report))
+	}
+
+	async rebuild(request: RebuildRequest): Promise<RebuildReply> {
+		return this.#turn.submit(() => this.#shard.rebuild(request))
 	}
 
 	/** Opens the live feed: a hibernating WebSocket that is told the journal's head after every commit. */

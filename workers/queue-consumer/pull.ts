@@ -1,0 +1,22 @@
+import type { BaseRange, PullReply, PullRequest } from '../../core/contract.ts'
+import { pageBytesMax, pullMsMax } from '../../core/limits.ts'
+import type { Watermark } from '../../core/watermark.ts'
+import type { Ports } from './consumer.ts'
+import { within } from './deadline.ts'
+
+/** What to ask of a shard: what follows the watermark, or a range. `applied` is what to acknowledge, when it is less. */
+interface Question {
+	watermark: Pick<Watermark, 'tenant' | 'shard' | 'epoch' | 'appliedSeq'>
+	range: BaseRange | null
+	applied?: number
+	entriesMax: number
+}
+
+/** @throws a timeout after `pullMsMax`, and whatever the shard throws */
+export function pull({ shardOf, sleep }: Pick<Ports, 'shardOf' | 'sleep'>, question: Question): Promise<PullReply> {
+	const { range: base, entriesMax } = question
+	const { tenant, shard, epoch, appliedSeq: after } = question.watermark
+	const { applied = after } = question
+	const request: PullRequest = { tenant, shard, epoch, after, applied, base, entriesMax, bytesMax: pageBytesMax }
+	return within(pullMsMax, shardOf(tenant, shard).pull(request), sleep)
+}
