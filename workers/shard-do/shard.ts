@@ -358,7 +358,6 @@ export class Shard {
 		const dueAt = Math.min(
 			this.#maintenanceAt,
 			unfinished ? now + 1 : Number.POSITIVE_INFINITY,
-			busy ? now + announceIntervalMs : Number.POSITIVE_INFINITY,
 			...this.#duties.map((duty) => duty.wants(moment) ?? Number.POSITIVE_INFINITY),
 		)
 		const due = Number.isFinite(dueAt) ? dueAt : null
@@ -369,7 +368,7 @@ export class Shard {
 		await Promise.all(messages.map((message) => this.#ports.announce(message)))
 	}
 
-	/** While writes go on, a checkpoint a second would be one more row to pay; it waits for the ring after the last of them. */
+	/** While writes go on, a checkpoint a second would be one more row to pay; it waits for a ring after the last of them. */
 	#checkpoint({ head: last, totals }: Journal, busy: boolean): void {
 		const settled = !busy && this.#acknowledged === last && this.#saved.acknowledged < last
 		if (!settled && !this.#digested && last - this.#saved.seq < checkpointEntries) return
