@@ -4,6 +4,7 @@
  * added and never change their meaning.
  */
 import type { TenantId } from './ids.ts'
+import type { ExportInfo, ExportLayout, JobCallName, JobReply, JobRequest, JobWakeUp } from './job.ts'
 import type { ListQuery } from './query.ts'
 import type { Outcome } from './refusal.ts'
 import type { WebhookEvent, WebhookFilter } from './webhook.ts'
@@ -116,6 +117,15 @@ export interface Operations {
 	/** `message` is the `webhook-id` that the test will have. */
 	'webhook.test': { takes: { id: string; message: string }; answers: { message: string } }
 	'webhook.delete': { takes: { id: string }; answers: { position: number } }
+	'export.create': { takes: { csv: boolean }; answers: { export: ExportInfo; position: number } }
+	'export.get': { takes: { id: string }; answers: { export: ExportInfo } }
+	'export.list': {
+		takes: { limit: number; after: string | null }
+		answers: { exports: ExportInfo[]; next: string | null }
+	}
+	/** Enters the access in the journal. */
+	'export.download': { takes: { id: string }; answers: { layout: ExportLayout; position: number } }
+	'export.delete': { takes: { id: string }; answers: { position: number } }
 	'tenant.get': { takes: Record<never, never>; answers: { tenant: TenantInfo } }
 	'tenant.update': {
 		takes: {
@@ -209,7 +219,18 @@ export interface SchemaChange {
 }
 
 /** `rebuild` asks the view to read a collection anew, or all of them where it names none. */
-export const changeOps = ['create', 'update', 'delete', 'schema', 'key', 'tenant', 'webhook', 'rebuild'] as const
+export const changeOps = [
+	'create',
+	'update',
+	'delete',
+	'schema',
+	'key',
+	'tenant',
+	'webhook',
+	'rebuild',
+	'export',
+	'access',
+] as const
 export type ChangeOp = (typeof changeOps)[number]
 
 /** One entry of the journal: a pointer, never a body. `collection` and `version` are null where an entry is not about a record. */
@@ -351,7 +372,7 @@ export interface WebhookWakeUp {
 }
 
 /** What a shard's alarm sends. */
-export type Announcement = WakeUp | WebhookWakeUp
+export type Announcement = WakeUp | WebhookWakeUp | JobWakeUp
 
 export interface WebhookPull {
 	tenant: TenantId
@@ -530,6 +551,8 @@ export interface Shard {
 	pull(request: PullRequest): Promise<PullReply>
 	/** Asks the view, by an entry in the journal, to read all collections anew; the same id leaves one entry only. */
 	rebuild(request: RebuildRequest): Promise<RebuildReply>
+	/** A consumer at a job of this tenant asks and reports. */
+	job<N extends JobCallName>(request: JobRequest<N>): Promise<JobReply<N>>
 	/**
 	 * Accepts a WebSocket that brings `{"head": <seq>}` after every commit, and in the first message `until`, the millisecond
 	 * at which the caller's key expires; the request carries a command for `changes.list`.

@@ -196,3 +196,19 @@ export const probeViewMsMax = 20_000
 export const silenceMinutesMax = 7 * 24 * 60
 /** Rows of each table of telemetry that are deleted in an hour; far more than a busy hour makes. */
 export const telemetryRetiredRowsMax = 1_000_000
+/** A file of an archive is made of parts of about this size, before packing. */
+export const archivePartBytes = 4 * megabyte
+/** What one call reads for an export: a text in an object's SQLite may take 2 MB, and the tenant's requests wait meanwhile. */
+export const exportPageBytes = 1 * megabyte
+export const exportPageRecordsMax = 5_000
+/** An archive can be downloaded for this long, and is then deleted. */
+export const exportKeptMs = 7 * 86_400_000
+/** An export that is not finished by then has failed; until it ends, writes keep what it has not read yet. */
+export const exportRunningMsMax = 86_400_000
+/** Exports of one tenant that have not been deleted. */
+export const exportsMax = 20
+/** The consumer works so long at one job before others of its queue get their turn. */
+export const jobTurnMs = 2_000
+/** A job of which nothing was heard is announced again after this, doubling up to the maximum. */
+export const jobSilenceMs = 10_000
+export const jobSilenceMsMax = 300_000

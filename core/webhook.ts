@@ -12,6 +12,8 @@ const eventByOp = {
 	tenant: 'tenant.changed',
 	webhook: 'webhook.changed',
 	rebuild: 'view.rebuild',
+	export: 'export.changed',
+	access: 'archive.downloaded',
 } as const satisfies Record<ChangeOp, string>
 
 export type WebhookEvent = (typeof eventByOp)[ChangeOp]

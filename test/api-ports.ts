@@ -22,6 +22,7 @@ import type { Sample } from '../core/telemetry.ts'
 import type { Freshness, View } from '../core/view.ts'
 import { createApp } from '../workers/api/app.ts'
 import type { ApiPorts, OperatorToken } from '../workers/api/ports.ts'
+import { MemoryBucket } from './memory-bucket.ts'
 import { TestMonitor } from './monitor.ts'
 
 /** The edge over small in-memory ports. Counters say what the edge called, faults make a port fail. */
@@ -34,6 +35,7 @@ export class Edge {
 	readonly counted: Sample[] = []
 	readonly monitors = new Map<Region, TestMonitor>()
 	measured: Measured | null = null
+	readonly bucket = new MemoryBucket()
 	/** Throws at the n-th call of a port, counted over all ports, before (`n`) or after (`n + 0.5`) its effect. */
 	failAt: number | null = null
 	calls = 0
@@ -54,6 +56,7 @@ export class Edge {
 			},
 			shardOf: (tenant, number) => this.#shard(tenant, number),
 			control: (region) => this.#control(region),
+			bucket: () => this.bucket,
 			claim: (kind, value) => this.#claim(`${kind}/${value}`),
 			view: {
 				records: (...all) => this.view.records(...all),
@@ -75,6 +78,7 @@ export class Edge {
 					this.counted.push(sample)
 				},
 			},
+			sized: (stream) => stream,
 			assets: { fetch: async (request) => new Response(`/* ${new URL(request.url).pathname} */`) },
 		}
 		this.#app = createApp(this.ports)
@@ -134,6 +138,7 @@ export class Edge {
 			provision: (asked) => called('provision', () => shard.provision(asked)),
 			pull: () => Promise.reject(new Error('the edge never pulls')),
 			rebuild: () => Promise.reject(new Error('the edge never rebuilds')),
+			job: () => Promise.reject(new Error('the edge performs no jobs')),
 			fetch: (request) => called('fetch', () => shard.fetch(request)),
 		}
 	}
@@ -403,6 +408,14 @@ export class FakeShard {
 				return this.webhooks.delete(operation.id) ? accept({ position: 12 }) : refuse('not_found', 'no webhook')
 			case 'tenant.get':
 				return accept({ tenant: this.#info() })
+			case 'export.create':
+				return refuse('job_running', 'this shard performs no jobs')
+			case 'export.list':
+				return accept({ exports: [], next: null })
+			case 'export.get':
+			case 'export.download':
+			case 'export.delete':
+				return refuse('not_found', 'this shard performs no jobs')
 			case 'tenant.update':
 				return accept({ tenant: this.#info(operation.tenantName, operation.status), position: 8 })
 		}

@@ -34,6 +34,7 @@ export function testPorts(shards: ScriptedShard[], database: Database, replaced:
 		log: (level, event, fields) => {
 			lines.push({ level, event, fields })
 		},
+		jobs: noJobs,
 		...replaced,
 	}
 }
@@ -95,6 +96,20 @@ export function violations(shard: ScriptedShard, { rows, appliedSeq, readSeq }: 
 		}
 		return true
 	})
+}
+
+/** For tests in which no message is about a job. */
+export const noJobs: Ports['jobs'] = {
+	bucket: () => unexpected(),
+	shardOf: () => unexpected(),
+	announce: () => unexpected(),
+	now: () => unexpected(),
+	sleep: () => unexpected(),
+	mint: () => unexpected(),
+}
+
+function unexpected(): never {
+	throw new Error('no job was expected')
 }
 
 const unknownShard = { pull: async () => ({ kind: 'refused', reason: 'unknown_shard' }) as const }

@@ -11,6 +11,7 @@ import type {
 	WebhookWakeUp,
 } from '../core/contract.ts'
 import { mintTenantId, parseRegion, type RandomBytes, type TenantId } from '../core/ids.ts'
+import type { JobWakeUp } from '../core/job.ts'
 import type { Refusal } from '../core/refusal.ts'
 import type { Sql } from '../db/shard/sql.ts'
 import { Shard } from '../workers/shard-do/shard.ts'
@@ -47,6 +48,7 @@ export class ShardFixture {
 	readonly sql: Sql
 	readonly announced: WakeUp[] = []
 	readonly webhooksAnnounced: WebhookWakeUp[] = []
+	readonly announcedJobs: JobWakeUp[] = []
 	now = Date.UTC(2026, 0, 1)
 	alarmAt: number | null = null
 	timerAt: number | null = null
@@ -154,8 +156,9 @@ export class ShardFixture {
 				this.timerAt = at
 			},
 			announce: async (message) => {
-				if ('kind' in message) this.webhooksAnnounced.push(message)
-				else this.announced.push(message)
+				if (!('kind' in message)) this.announced.push(message)
+				else if (message.kind === 'webhook') this.webhooksAnnounced.push(message)
+				else this.announcedJobs.push(message)
 			},
 		})
 	}

@@ -1,8 +1,10 @@
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
+import { type Bucket, bucketKeysMax } from '../core/bucket.ts'
 import type { Announcement, Shard, WakeUp, WebhookShard, WebhookWakeUp } from '../core/contract.ts'
 import type { Claim, Control, ControlStore } from '../core/control.ts'
 import { parseRegion, type Region, regionOf, type TenantId } from '../core/ids.ts'
+import type { JobWakeUp } from '../core/job.ts'
 import { hashSecret } from '../core/keys.ts'
 import type { Monitor } from '../core/monitor.ts'
 import type { TelemetryMessage } from '../core/telemetry.ts'
@@ -46,6 +48,7 @@ export interface Cell {
 	control: ControlStore
 	databaseUrl: string
 	databaseReadUrl: string
+	bucket: Bucket
 	announce(message: Announcement): Promise<void>
 	tell(message: TelemetryMessage): Promise<void>
 }
@@ -59,16 +62,17 @@ export function regionsOf(env: Env): readonly [Region, ...Region[]] {
 
 export function cellOf(env: Env, region: Region): Cell {
 	const bucket = binding(env, 'BUCKET', region) as R2Bucket
-	const changes = binding(env, 'CHANGES', region) as Queue<WakeUp>
+	const changes = binding(env, 'CHANGES', region) as Queue<WakeUp | JobWakeUp>
 	const webhooks = binding(env, 'WEBHOOKS', region) as Queue<WebhookWakeUp>
 	const telemetry = binding(env, 'TELEMETRY', region) as Queue<TelemetryMessage>
 	return {
 		region,
 		control: controlStore(bucket),
+		bucket: bucketOf(bucket),
 		databaseUrl: String(binding(env, 'DATABASE_URL', region)),
 		databaseReadUrl: String(binding(env, 'DATABASE_READ_URL', region)),
 		announce: async (message) => {
-			if ('kind' in message) await webhooks.send(message, { contentType: 'json' })
+			if ('kind' in message && message.kind === 'webhook') await webhooks.send(message, { contentType: 'json' })
 			else await changes.send(message, { contentType: 'json' })
 		},
 		tell: async (message) => {
@@ -142,5 +146,21 @@ function controlStore(bucket: R2Bucket): ControlStore {
 		},
 		replace: async (tenant, control, etag) =>
 			(await bucket.put(nameOf(tenant), JSON.stringify(control), { onlyIf: { etagMatches: etag } })) !== null,
+	}
+}
+
+export function bucketOf(bucket: R2Bucket): Bucket {
+	return {
+		get: async (key, piece) => (await bucket.get(key, piece && { range: piece }))?.bytes() ?? null,
+		stream: async (key, piece) => (await bucket.get(key, piece && { range: piece }))?.body ?? null,
+		put: async (key, value) => {
+			await bucket.put(key, value)
+		},
+		upload: async (key, value, bytes) => {
+			const { readable, writable } = new FixedLengthStream(bytes)
+			await Promise.all([value.pipeTo(writable), bucket.put(key, readable)])
+		},
+		delete: (keys) => bucket.delete([...keys]),
+		list: async (prefix) => (await bucket.list({ prefix, limit: bucketKeysMax })).objects.map(({ key }) => key),
 	}
 }

@@ -2,7 +2,7 @@
 import { waitUntil } from 'cloudflare:workers'
 import type { Announcement } from '../core/contract.ts'
 import { settleControl } from '../core/control.ts'
-import { mintId, type Region, regionOf } from '../core/ids.ts'
+import { mintId, type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { pooled } from '../core/random.ts'
 import type { AddressRules } from '../core/webhook-address.ts'
 import { connect, type Database } from '../db/neon/client.ts'
@@ -43,6 +43,7 @@ export function apiPorts(env: Env): ApiPorts {
 		},
 		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
 		control: (region) => cellOf(env, region).control,
+		bucket: (region) => cellOf(env, region).bucket,
 		claim: (kind, value) => claimOf(env, kind, value),
 		view: createView({ regions: databases, now: Date.now, sleep }),
 		metrics: createMetrics(databases),
@@ -58,23 +59,29 @@ export function apiPorts(env: Env): ApiPorts {
 			mintId: () => mintId(Date.now(), random),
 			log,
 		}),
+		sized,
 		...(env.ASSETS ? { assets: env.ASSETS } : {}),
 	}
 }
 
-/** A cell's consumer reaches the database of its own cell only, whatever a message says (R1). */
+/** A cell's consumer reaches the database and the bucket of its own cell only, whatever a message says (R1). */
 export function consumerPorts(env: Env, region: Region): ConsumerPorts {
-	return {
-		view: (asked) => {
-			if (asked !== region) throw new Error('a wake-up of another region')
-			return postgresStore(connect(cellOf(env, region).databaseUrl, env.NEON_ENDPOINT ?? null))
-		},
-		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
-		announce: (wakeUp) => announce(env, wakeUp),
+	const cell = (asked: Region) => {
+		if (asked !== region) throw new Error('a message of another region')
+		return cellOf(env, region)
+	}
+	const shared = {
+		shardOf: (tenant: TenantId, shard: number) => shardOf(env, tenant, shard),
+		announce: (announcement: Announcement) => announce(env, announcement),
 		now: Date.now,
 		sleep,
+	}
+	return {
+		...shared,
+		view: (asked) => postgresStore(connect(cell(asked).databaseUrl, env.NEON_ENDPOINT ?? null)),
 		random: Math.random,
 		log,
+		jobs: { ...shared, bucket: (asked) => cell(asked).bucket, mint: () => crypto.randomUUID() },
 	}
 }
 
@@ -186,6 +193,13 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 			resolve()
 		})
 	})
+}
+
+function sized(stream: ReadableStream<Uint8Array>, bytes: number): ReadableStream<Uint8Array> {
+	const { readable, writable } = new FixedLengthStream(bytes)
+	// A client that goes away, or an object that is gone, ends both sides; the client sees that bytes are missing.
+	stream.pipeTo(writable).catch(() => {})
+	return readable
 }
 
 /** One JSON line an event, for the platform's log. */

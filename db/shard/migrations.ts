@@ -129,4 +129,62 @@ export const migrations: readonly { id: number; sql: string }[] = [
 			) STRICT;
 		`,
 	},
+	{
+		id: 5,
+		sql: `
+			-- Long work of this tenant, which the alarm announces until it is reported finished.
+			CREATE TABLE job (
+				id TEXT PRIMARY KEY,
+				kind TEXT NOT NULL,
+				state TEXT NOT NULL,
+				-- Raised by every report, so that what a late consumer says is not believed.
+				revision INTEGER NOT NULL,
+				-- JSON: what was asked for, and how far the work has come; each kind has its own.
+				asked TEXT NOT NULL,
+				progress TEXT NOT NULL,
+				faults TEXT NOT NULL,
+				created_at INTEGER NOT NULL,
+				finished_at INTEGER,
+				expires_at INTEGER NOT NULL
+			) STRICT, WITHOUT ROWID;
+
+			-- The files of a job's archive, and the objects in the bucket that they are made of.
+			CREATE TABLE job_file (
+				job TEXT NOT NULL,
+				number INTEGER NOT NULL,
+				path TEXT NOT NULL,
+				records INTEGER,
+				bytes INTEGER NOT NULL,
+				packed INTEGER NOT NULL,
+				crc INTEGER NOT NULL,
+				sha256 TEXT NOT NULL,
+				PRIMARY KEY (job, number)
+			) STRICT, WITHOUT ROWID;
+			CREATE TABLE job_part (
+				job TEXT NOT NULL,
+				number INTEGER NOT NULL,
+				path TEXT NOT NULL,
+				key TEXT NOT NULL,
+				bytes INTEGER NOT NULL,
+				packed INTEGER NOT NULL,
+				PRIMARY KEY (job, number)
+			) STRICT, WITHOUT ROWID;
+
+			-- The position whose state a running export reads, and how far it has read. While this row is there, what a write replaces
+			-- or deletes beyond that place is kept in snapshot_record.
+			CREATE TABLE snapshot (
+				only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+				job TEXT NOT NULL,
+				seq INTEGER NOT NULL,
+				source INTEGER NOT NULL,
+				after TEXT NOT NULL
+			) STRICT;
+			CREATE TABLE snapshot_collection (
+				source INTEGER PRIMARY KEY,
+				name TEXT NOT NULL,
+				number INTEGER NOT NULL UNIQUE,
+				schema TEXT NOT NULL
+			) STRICT;
+		`,
+	},
 ]

@@ -2,6 +2,7 @@ import type { PullReply, PullRequest, WakeUp } from '../../core/contract.ts'
 import { DatabaseFailure } from '../../db/neon/client.ts'
 import type { ViewStore } from '../../db/neon/writer.ts'
 import { consume, type Message } from '../../workers/queue-consumer/consumer.ts'
+import { noJobs } from '../consumer-ports.ts'
 import type { MemoryView } from './memory-view.ts'
 import type { ObjectHost } from './object-host.ts'
 import type { Candidate, World } from './world.ts'
@@ -118,6 +119,7 @@ export class Pipeline {
 				this.#world.note(`${level} ${event} ${JSON.stringify(fields)}`)
 				if (event === 'pull_refused') delivery.excused.add(String(fields.tenant))
 			},
+			jobs: noJobs,
 		}
 	}
 

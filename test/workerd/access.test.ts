@@ -157,6 +157,47 @@ const rows: Record<string, Row> = {
 	},
 	'get /v1/changes': { needs: 'key:read', allowed: 200 },
 	'post /v1/keys': { needs: 'key:keys', body: () => ({ scopes: ['keys'] }), allowed: 201 },
+	'post /v1/exports': { needs: 'key:export', body: () => ({}), allowed: 202 },
+	'get /v1/exports': { needs: 'key:export', allowed: 200 },
+	'get /v1/exports/{id}': {
+		needs: 'key:export',
+		path: ({ exported }) => `/v1/exports/${exported}`,
+		allowed: 200,
+		other: 'not_found',
+	},
+	'get /v1/exports/{id}/archive': {
+		needs: 'key:export',
+		path: ({ exported }) => `/v1/exports/${exported}/archive`,
+		allowed: 200,
+		other: 'not_found',
+	},
+	'delete /v1/exports/{id}': {
+		needs: 'key:export',
+		path: ({ exported }) => `/v1/exports/${exported}`,
+		allowed: 204,
+		other: 'not_found',
+	},
+	'post /v1/tenants/{id}/exports': {
+		needs: 'operator:admin',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/exports`,
+		body: () => ({}),
+		allowed: 202,
+	},
+	'get /v1/tenants/{id}/exports/{export}': {
+		needs: 'operator:admin',
+		path: ({ tenant, exported }) => `/v1/tenants/${tenant.id}/exports/${exported}`,
+		allowed: 200,
+	},
+	'get /v1/tenants/{id}/exports/{export}/archive': {
+		needs: 'operator:admin',
+		path: ({ tenant, exported }) => `/v1/tenants/${tenant.id}/exports/${exported}/archive`,
+		allowed: 200,
+	},
+	'delete /v1/tenants/{id}/exports/{export}': {
+		needs: 'operator:admin',
+		path: ({ tenant, exported }) => `/v1/tenants/${tenant.id}/exports/${exported}`,
+		allowed: 204,
+	},
 	'get /v1/keys': { needs: 'key:keys', allowed: 200 },
 	'delete /v1/keys/{id}': {
 		needs: 'key:keys',
@@ -227,10 +268,12 @@ interface Prepared {
 	spareKey: string
 	/** The id of a webhook that may be changed and deleted. */
 	webhook: string
+	/** The id of an export whose archive is there; empty for routes that name none. */
+	exported: string
 }
 
 /** A tenant with a collection, a record and a key of each kind. */
-async function prepare(): Promise<Prepared> {
+async function prepare(route: string): Promise<Prepared> {
 	const tenant = await newTenant()
 	const made = await send('PUT', '/v1/collections/people', tenant.secret, { schema: people })
 	expect(made.status).toBe(201)
@@ -244,7 +287,18 @@ async function prepare(): Promise<Prepared> {
 	expect((await send('DELETE', `/v1/keys/${revoked.id}`, tenant.secret)).status).toBe(204)
 	const { id: spareKey } = await makeKey(tenant, ['read'])
 	const webhook = await makeWebhook(tenant)
-	return { tenant, keys, expired: expired.secret, revoked: revoked.secret, spareKey, webhook }
+	// Others need not wait for the consumer.
+	const exported = route.includes('/exports/{') ? await finishedExport(tenant) : ''
+	return { tenant, keys, expired: expired.secret, revoked: revoked.secret, spareKey, webhook, exported }
+}
+
+async function finishedExport({ secret }: NewTenant): Promise<string> {
+	const begun = await send('POST', '/v1/exports', secret, {})
+	expect(begun.status).toBe(202)
+	const { id } = await begun.json<{ id: string }>()
+	const status = async () => (await (await send('GET', `/v1/exports/${id}`, secret)).json<{ status: string }>()).status
+	await expect.poll(status, { timeout: 30_000 }).toBe('done')
+	return id
 }
 
 async function makeWebhook(tenant: NewTenant): Promise<string> {
@@ -310,7 +364,7 @@ async function credentials({ tenant, keys, expired, revoked }: Prepared): Promis
 for (const [route, row] of Object.entries(rows)) {
 	const [method = '', pattern = ''] = route.split(' ')
 	test(`[T1] [T2] ${route} answers each credential as the table says`, async () => {
-		const own = await prepare()
+		const own = await prepare(route)
 		const expected = expectedVerdicts(row)
 		const call = async (authorization: string | null) => {
 			const { path = () => pattern, body = () => undefined } = row
@@ -355,6 +409,8 @@ async function restore(own: Prepared): Promise<void> {
 	own.spareKey = (await makeKey(own.tenant, ['read'])).id
 	await send('DELETE', `/v1/webhooks/${own.webhook}`, own.tenant.secret)
 	own.webhook = await makeWebhook(own.tenant)
+	if (own.exported && (await send('GET', `/v1/exports/${own.exported}`, own.tenant.secret)).status === 404)
+		own.exported = await finishedExport(own.tenant)
 }
 
 async function journalOf(tenant: NewTenant): Promise<{ op: string; actor: string }[]> {

@@ -49,6 +49,8 @@ const bodies: Record<string, object> = {
 	'post /v1/webhooks': { url: 'https://hooks.freehold.dev/x' },
 	'patch /v1/webhooks/{id}': { description: null },
 	'post /v1/webhooks/{id}/rotate-secret': { keep_previous_seconds: 1 },
+	'post /v1/exports': { csv: true },
+	'post /v1/tenants/{id}/exports': {},
 }
 
 /** Every route with parameters that exist and the credential that it wants; `fill` puts something else in a parameter's place. */

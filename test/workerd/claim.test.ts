@@ -86,6 +86,7 @@ function dyingAt(step: Step): ReturnType<typeof createApp> {
 				execute: (command) => shard.execute(command),
 				pull: (asked) => shard.pull(asked),
 				rebuild: (asked) => shard.rebuild(asked),
+				job: (asked) => shard.job(asked),
 				fetch: (asked) => shard.fetch(asked),
 				provision: async (asked) =>
 					(await shard.provision(asked)).ok && step === 'after provisioning' ? die() : shard.provision(asked),

@@ -131,6 +131,8 @@ const headerDescriptions: Record<string, string> = {
 	Link: 'The next page, as rel="next"; absent on the last',
 	'Freehold-Position': 'The journal position of this write',
 	'Content-Range': 'The range and, with Prefer: count=exact, the number of matching records',
+	'Accept-Ranges': 'bytes: a download can be resumed with Range',
+	'Content-Disposition': 'The name of the file to save',
 	'Preference-Applied': 'The preference that was honoured',
 	'Freehold-View-Exact': 'Whether every shard is known to equal the view at its applied position',
 	'Freehold-View-As-Of': 'The moment up to which all changes are in the view',

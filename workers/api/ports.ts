@@ -1,3 +1,4 @@
+import type { Bucket } from '../../core/bucket.ts'
 import type { Shard } from '../../core/contract.ts'
 import type { Claim, ControlStore } from '../../core/control.ts'
 import type { RandomBytes, Region, TenantId } from '../../core/ids.ts'
@@ -14,6 +15,8 @@ export interface ApiPorts {
 	shardOf(tenant: TenantId, shard: number): Shard
 	/** The registry of a region that `config.regions` names. */
 	control(region: Region): ControlStore
+	/** Where a region's archives lie. */
+	bucket(region: Region): Bucket
 	/** The claim of a value. The implementation hashes the value, so it may hold anything. */
 	claim(kind: ClaimKind, value: string): Claim
 	view: View
@@ -28,6 +31,8 @@ export interface ApiPorts {
 		/** Takes about a microsecond and never fails. @param now milliseconds since 1970 in UTC */
 		count(sample: Sample, now: number): void
 	}
+	/** Tells the length of a stream to whoever it is sent to, who then knows whether all of it arrived. */
+	sized(stream: ReadableStream<Uint8Array>, bytes: number): ReadableStream<Uint8Array>
 	/** Serves the files of the docs page by their name; absent where none were built. */
 	assets?: { fetch(request: Request): Promise<Response> }
 }

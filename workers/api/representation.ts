@@ -10,6 +10,7 @@ import type {
 	WebhookInfo,
 } from '../../core/contract.ts'
 import { type Region, regionOf, type TenantId } from '../../core/ids.ts'
+import type { ExportInfo, JobState } from '../../core/job.ts'
 import type { Freshness, ViewCollection, ViewRecord, ViewTenant } from '../../core/view.ts'
 
 /** How the shard's and the view's plain data look to a client: snake_case names and RFC 3339 times. */
@@ -139,4 +140,38 @@ function showCounts(counts: Pick<Freshness, 'shards' | 'shardsBehind' | 'worstLa
 		worst_lag_ms: counts.worstLagMs,
 		dead_letters: counts.deadLetters,
 	}
+}
+
+/** What is being deleted is gone for its owner. */
+const shownStates: Record<JobState, string> = {
+	waiting: 'waiting',
+	running: 'running',
+	done: 'done',
+	failed: 'failed',
+	clearing: 'expired',
+}
+
+export function showExport(job: ExportInfo, now: number) {
+	const { id, state, asOfSeq, csv, recordsDone, recordsTotal, bytesDone, archiveBytes, faults } = job
+	return {
+		id,
+		status: shownStates[state],
+		as_of_seq: asOfSeq,
+		csv,
+		records_done: recordsDone,
+		records_total: recordsTotal,
+		bytes_done: bytesDone,
+		archive_bytes: archiveBytes,
+		estimated_finish_at: state === 'running' ? estimateOf(job.createdAt, now, recordsDone, recordsTotal) : null,
+		errors: faults,
+		created_at: timeOf(job.createdAt),
+		finished_at: job.finishedAt === null ? null : timeOf(job.finishedAt),
+		expires_at: timeOf(job.expiresAt),
+	}
+}
+
+/** When it will be finished if it goes on like this; null before anything was done. */
+function estimateOf(startedAt: number, now: number, done: number, total: number): string | null {
+	if (done === 0 || now <= startedAt) return null
+	return timeOf(Math.round(now + ((now - startedAt) / done) * Math.max(0, total - done)))
 }

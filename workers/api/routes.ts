@@ -3,6 +3,7 @@ import { batchRoutes } from './batch.ts'
 import { changeRoutes } from './changes.ts'
 import { collectionRoutes } from './collections.ts'
 import { docsRoutes } from './docs.ts'
+import { exportRoutes } from './exports.ts'
 import { keyRoutes } from './keys.ts'
 import { metricsRoutes } from './metrics.ts'
 import { openApiRoute } from './openapi.ts'
@@ -28,6 +29,7 @@ const described: readonly Route[] = [
 	...changeRoutes,
 	...keyRoutes,
 	...webhookRoutes,
+	...exportRoutes,
 ]
 
 /** Every route of the API. */

@@ -193,8 +193,33 @@ const webhookAttempt = z
 	.openapi('WebhookAttempt')
 export const webhookAttemptList = z.object({ attempts: z.array(webhookAttempt) }).openapi('WebhookAttemptList')
 export const sentTest = z.object({ message: z.string() }).openapi('SentTest')
+const jobStatus = z.enum(['waiting', 'running', 'done', 'failed', 'expired'])
+const archiveErrors = z.array(z.object({ file: z.string(), line: z.int().min(1).nullable(), detail: z.string() }))
+export const exportParams = z.object({ id: mintedId })
+export const exportInput = z.strictObject({ csv: z.boolean().optional() }).openapi('ExportInput')
+export const exported = z
+	.object({
+		id: mintedId,
+		status: jobStatus,
+		as_of_seq: position,
+		csv: z.boolean(),
+		records_done: count,
+		records_total: count,
+		bytes_done: count,
+		archive_bytes: count.nullable(),
+		estimated_finish_at: time.nullable(),
+		errors: archiveErrors,
+		created_at: time,
+		finished_at: time.nullable(),
+		expires_at: time,
+	})
+	.openapi('Export')
+export const exportList = z.object({ exports: z.array(exported) }).openapi('ExportList')
+export const archive = z.string().openapi({ format: 'binary' })
+export const rangeHeaders = z.object({ Range: z.string().optional().openapi({ example: 'bytes=0-1048575' }) })
 
 export const tenantParams = z.object({ id: tenantIdText })
+export const tenantExportParams = tenantParams.extend({ export: mintedId })
 export const tenantInput = z
 	.strictObject({ slug: slugText, name: nameText, region: regionText.optional() })
 	.openapi('TenantInput')

@@ -1,15 +1,17 @@
 /**
- * The queue's consumer: brings the view of every shard that a batch of wake-ups names up to date. A wake-up carries no
- * data; what is true is pulled from the shard. Shards do not wait for each other, and each message is acknowledged by
- * itself, after its effect.
+ * The queue's consumer: brings the view of every shard that a batch of wake-ups names up to date, and goes on with the jobs that
+ * it names. A message carries no data; what is true is asked of the shard. Shards do not wait for each other, and each message is
+ * acknowledged by itself, after its effect.
  */
 import { z } from 'zod'
 import type { Shard, WakeUp } from '../../core/contract.ts'
 import { parseTenantId, type Region, regionOf, type TenantId } from '../../core/ids.ts'
+import type { JobWakeUp } from '../../core/job.ts'
 import { retrySecondsMax, shardsAtOnceMax } from '../../core/limits.ts'
 import { DatabaseFailure } from '../../db/neon/client.ts'
 import { type ViewStore, ViewWriter } from '../../db/neon/writer.ts'
 import { catchUp } from './catch-up.ts'
+import { type JobPorts, runJob } from './jobs/job.ts'
 
 /** One message of a queue, as far as it matters here. */
 export interface Message {
@@ -34,11 +36,13 @@ export interface Ports {
 	random(): number
 	/** Fields name tenants, shards and positions, never what a record holds. */
 	log(level: 'info' | 'warn' | 'error', event: string, fields: Record<string, string | number | null>): void
+	/** What jobs need besides. */
+	jobs: JobPorts
 }
 
 /** Never throws: whatever goes wrong with one shard is retried with that shard's messages. */
 export async function consume(messages: readonly Message[], ports: Ports): Promise<void> {
-	const waiting = [...groupByShard(messages, ports)]
+	const { groups: waiting, jobs } = sort(messages, ports)
 	const writers = new Map<Region, ViewWriter>()
 	const writerOf = (region: Region) => {
 		const writer = writers.get(region) ?? new ViewWriter(ports.view(region))
@@ -49,7 +53,11 @@ export async function consume(messages: readonly Message[], ports: Ports): Promi
 		for (let group = waiting.shift(); group !== undefined; group = waiting.shift())
 			await deliver(group, writerOf, ports)
 	}
-	await Promise.all(Array.from({ length: shardsAtOnceMax }, worker))
+	// Jobs go one after the other, because each may hold a part of an archive in memory.
+	const jobWorker = async () => {
+		for (const job of jobs) await deliverJob(job, ports)
+	}
+	await Promise.all([jobWorker(), ...Array.from({ length: shardsAtOnceMax }, worker)])
 }
 
 interface Group {
@@ -61,10 +69,29 @@ interface Group {
 type WriterOf = (region: Region) => ViewWriter
 
 async function deliver({ wakeUp, messages }: Group, writerOf: WriterOf, ports: Ports): Promise<void> {
-	const done = await settles(wakeUp, writerOf, ports)
+	settle(messages, await settles(wakeUp, writerOf, ports), ports)
+}
+
+function settle(messages: Message[], done: boolean, ports: Ports): void {
 	for (const message of messages) {
 		if (done) message.ack()
 		else message.retry({ delaySeconds: retrySeconds(message.attempts, ports.random()) })
+	}
+}
+
+interface JobGroup {
+	wakeUp: JobWakeUp
+	messages: Message[]
+}
+
+async function deliverJob({ wakeUp, messages }: JobGroup, ports: Ports): Promise<void> {
+	try {
+		await runJob(wakeUp, ports.jobs)
+		settle(messages, true, ports)
+	} catch (error) {
+		const { tenant, shard, job } = wakeUp
+		ports.log('error', 'job_failed', { tenant, shard, job, error: error instanceof Error ? error.name : typeof error })
+		settle(messages, false, ports)
 	}
 }
 
@@ -117,25 +144,38 @@ export const tenantIdSchema = z.string().transform((text, context) => {
 	return z.NEVER
 })
 
-const wakeUpSchema = z.object({
+const shardName = {
 	tenant: tenantIdSchema,
 	shard: z.int().nonnegative(),
 	epoch: z.int().nonnegative(),
-	head: z.int().nonnegative(),
-})
+}
+/** Without a kind it is the wake-up of a shard: those were there before there were others. */
+const messageSchema = z.union([
+	z.object({ kind: z.undefined().optional(), ...shardName, head: z.int().nonnegative() }),
+	z.object({ kind: z.literal('job'), ...shardName, job: z.string().max(100) }),
+])
 
-/** Messages of one shard and epoch go together; what is no wake-up is acknowledged, because no retry would make it one. */
-function groupByShard(messages: readonly Message[], ports: Ports): Iterable<Group> {
+/** Messages of one shard and epoch go together; what is no message of ours is acknowledged, because no retry would make it one. */
+function sort(messages: readonly Message[], ports: Ports): { groups: Group[]; jobs: Iterable<JobGroup> } {
 	const groups = new Map<string, Group>()
+	const jobs = new Map<string, JobGroup>()
 	for (const message of messages) {
-		const parsed = wakeUpSchema.safeParse(message.body)
+		const parsed = messageSchema.safeParse(message.body)
 		if (!parsed.success) {
-			ports.log('error', 'wake_up_invalid', { attempts: message.attempts })
+			ports.log('error', 'message_invalid', { attempts: message.attempts })
 			message.ack()
 			continue
 		}
-		const wakeUp = parsed.data
-		const key = `${wakeUp.tenant}/${wakeUp.shard}/${wakeUp.epoch}`
+		const { tenant, shard, epoch } = parsed.data
+		if (parsed.data.kind === 'job') {
+			const { job } = parsed.data
+			const group = jobs.get(job) ?? { wakeUp: { kind: 'job', tenant, shard, epoch, job }, messages: [] }
+			jobs.set(job, group)
+			group.messages.push(message)
+			continue
+		}
+		const wakeUp: WakeUp = { tenant, shard, epoch, head: parsed.data.head }
+		const key = `${tenant}/${shard}/${epoch}`
 		const group = groups.get(key)
 		if (group === undefined) groups.set(key, { wakeUp, messages: [message] })
 		else {
@@ -143,5 +183,5 @@ function groupByShard(messages: readonly Message[], ports: Ports): Iterable<Grou
 			if (wakeUp.head > group.wakeUp.head) group.wakeUp = wakeUp
 		}
 	}
-	return groups.values()
+	return { groups: [...groups.values()], jobs: jobs.values() }
 }

@@ -76,6 +76,11 @@ const resting: Resting = {
 	'webhook.rotate': withSecret,
 	'webhook.test': whole,
 	'webhook.delete': whole,
+	'export.create': whole,
+	'export.get': whole,
+	'export.list': whole,
+	'export.download': whole,
+	'export.delete': whole,
 	'tenant.get': whole,
 	'tenant.update': whole,
 }

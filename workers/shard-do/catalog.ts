@@ -8,7 +8,7 @@ import { readTenant, type TenantRow } from './tenant.ts'
 const keptMax = 64
 
 /**
- * What changes rarely and every request needs: the tenant's row, its keys and its collections. Memory holds it under a
+ * What changes rarely and every request needs: the tenant's row, its keys, its collections and whether an export reads. Memory holds it under a
  * token that every change of it replaces in storage; each event compares the token once. So a revoked key is refused
  * by the next request, a rolled-back change is forgotten, and a stale instance, which cannot read storage, cannot answer (S1).
  */
@@ -17,6 +17,7 @@ export class Catalog {
 	readonly #random: RandomBytes
 	#token: string | null = null
 	#tenant: TenantRow | null = null
+	#snapshot: boolean | null = null
 	readonly #keys = new Map<string, KeyRow | null>()
 	readonly #definitions = new Map<string, Definition>()
 
@@ -31,7 +32,7 @@ export class Catalog {
 		if (token !== this.#token) this.#forget(token)
 	}
 
-	/** Must follow every change of the tenant's row, a key or a collection, in the same transaction. */
+	/** Must follow every change of the tenant's row, a key, a collection or the snapshot, in the same transaction. */
 	change(): void {
 		// Random and not a counter: a counter that was rolled back would come again and stand for something else.
 		const token = Buffer.from(this.#random(new Uint8Array(12))).toString('base64url')
@@ -42,6 +43,12 @@ export class Catalog {
 	tenant(): TenantRow {
 		this.#tenant ??= readTenant(this.#sql)
 		return this.#tenant
+	}
+
+	/** Whether an export reads an earlier state, for which writes keep what they replace. */
+	snapshot(): boolean {
+		this.#snapshot ??= this.#sql.all('SELECT 1 AS one FROM snapshot').length > 0
+		return this.#snapshot
 	}
 
 	key(id: string): KeyRow | null {
@@ -66,6 +73,7 @@ export class Catalog {
 	#forget(token: string | null): void {
 		this.#token = token
 		this.#tenant = null
+		this.#snapshot = null
 		this.#keys.clear()
 		this.#definitions.clear()
 	}

@@ -6,6 +6,7 @@ import { identifier } from '../../db/shard/sql.ts'
 import { type Definition, listDefinitions, saveDefinition, type UniqueColumn } from './definition.ts'
 import { unknownCollection } from './records.ts'
 import { beginChange, finishChange, journalSchema, stepChange } from './schema-change.ts'
+import { keepsTable } from './snapshot.ts'
 import { createIndexes, createUniqueIndex } from './tables.ts'
 import type { Work } from './work.ts'
 
@@ -42,7 +43,7 @@ export function listCollections(
 export function deleteCollection(work: Work, takes: { collection: string }): Outcome<{ position: number }> {
 	const definition = work.catalog.definition(takes.collection)
 	if (!definition) return unknownCollection(takes.collection)
-	work.sql.all(`DROP TABLE ${definition.table}`)
+	if (!keepsTable(work.sql, definition.number)) work.sql.all(`DROP TABLE ${definition.table}`)
 	work.sql.all('DELETE FROM collection WHERE name = ?', takes.collection)
 	work.catalog.change()
 	work.journal.totals.forget(definition.number)

@@ -10,6 +10,7 @@ import { rowHash } from '../../core/row-hash.ts'
 import { normaliseUnique } from '../../core/schema.ts'
 import { listRecords } from '../../db/shard/list.ts'
 import type { Definition, UniqueColumn } from './definition.ts'
+import { keepRecord } from './snapshot.ts'
 import type { Work } from './work.ts'
 
 /** The ETag of a record without its quotes. The position in it tells a recreated record from the one before. */
@@ -65,6 +66,7 @@ export function deleteRecord(
 	const failed = preconditionFailed(present, takes.ifMatch, null)
 	if (failed) return failed
 	const version = present.version + 1
+	if (work.catalog.snapshot()) keepRecord(work.sql, definition.number, takes.id)
 	work.sql.all(`DELETE FROM ${definition.table} WHERE id = ?`, takes.id)
 	work.journal.totals.add(definition.number, -1, -hashOf(work, definition, present))
 	const position = work.journal.append({ op: 'delete', collection: definition, id: takes.id, version })
@@ -172,6 +174,7 @@ function write(
 
 	const version = (present?.version ?? 0) + 1
 	const createdAt = present?.createdAt ?? work.now
+	if (present && work.catalog.snapshot()) keepRecord(work.sql, definition.number, id)
 	const op = present ? 'update' : 'create'
 	const seq = work.journal.append({ op, collection: definition, id, version })
 	const columns = uniquesOf(definition).map(({ column }) => column)

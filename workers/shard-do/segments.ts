@@ -1,3 +1,4 @@
+import type { JournalEntry } from '../../core/chain.ts'
 import type { Change, ChangePage } from '../../core/contract.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { identifier, type Sql } from '../../db/shard/sql.ts'
@@ -112,6 +113,22 @@ export class Segments {
 			if (entry) return entry.seq
 		}
 		return null
+	}
+
+	/** Entries after a position as they rest, oldest first. */
+	entriesAfter(after: number, limit: number, head: number): JournalEntry[] {
+		const entries: JournalEntry[] = []
+		for (const { table } of this.after(after, head)) {
+			const rows = this.#sql.all<JournalEntry>(
+				`SELECT seq, op, collection, id, version, actor, at, request, records, digest, chain FROM ${table}
+				WHERE seq > ? ORDER BY seq LIMIT ?`,
+				after,
+				limit - entries.length,
+			)
+			entries.push(...rows)
+			if (entries.length === limit) break
+		}
+		return entries
 	}
 
 	/** Closes the segment that is written to, which holds at least one entry. Must run in a transaction. */

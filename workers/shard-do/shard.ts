@@ -20,6 +20,7 @@ import {
 	type WebhookReport,
 } from '../../core/contract.ts'
 import type { RandomBytes } from '../../core/ids.ts'
+import type { JobCall, JobCallName, JobReply, JobRequest } from '../../core/job.ts'
 import {
 	announceIntervalMs,
 	journalKeptMs,
@@ -38,7 +39,10 @@ import { Catalog } from './catalog.ts'
 import { deleteCollection, getCollection, listCollections, putCollection } from './collections.ts'
 import { runningChange } from './definition.ts'
 import type { Duty, Moment } from './duty.ts'
+import { createExport, deleteExport, downloadExport, getExport, listExports } from './export.ts'
 import { expire, Idempotencies } from './idempotency.ts'
+import { expireJob, runJobCall } from './job-calls.ts'
+import { JobAnnouncer, overdueJobs } from './jobs.ts'
 import { Journal } from './journal.ts'
 import { createKey, deleteKey, insertKey, listKeys, validKeyCount } from './keys.ts'
 import { PageReader } from './pull.ts'
@@ -101,14 +105,34 @@ const scopeOf: Record<OperationName, Scope | null> = {
 	'webhook.rotate': 'export',
 	'webhook.test': 'export',
 	'webhook.delete': 'export',
+	'export.create': 'export',
+	'export.get': 'export',
+	'export.list': 'export',
+	'export.download': 'export',
+	'export.delete': 'export',
 	'tenant.get': 'read',
 	'tenant.update': null,
 }
 
-const operatorOperations: readonly OperationName[] = ['tenant.get', 'tenant.update']
+/** What operators may do for a tenant: look at it, limit it, and carry it elsewhere as a whole. */
+const operatorOperations: readonly OperationName[] = [
+	'tenant.get',
+	'tenant.update',
+	'export.create',
+	'export.get',
+	'export.list',
+	'export.download',
+	'export.delete',
+]
 
 /** Operations that write nothing, besides those of the scope `read`. */
-const readingOperations: readonly OperationName[] = ['key.list', 'webhook.list', 'webhook.get']
+const readingOperations: readonly OperationName[] = [
+	'key.list',
+	'webhook.list',
+	'webhook.get',
+	'export.get',
+	'export.list',
+]
 
 /** Records that one alarm checks of a running change of schema; about 50 ms. */
 const changeStepRecords = 10_000
@@ -131,6 +155,7 @@ export class Shard {
 	readonly #rate = new Rate()
 	readonly #storage: StorageGauge
 	readonly #announcer = new Announcer()
+	readonly #jobs: JobAnnouncer
 	#journal: Journal | null = null
 	readonly #segments: Segments
 	readonly #webhooks: WebhookFeed
@@ -160,7 +185,8 @@ export class Shard {
 		this.#idempotencies = new Idempotencies(ports.sql)
 		this.#segments = new Segments(ports.sql)
 		this.#webhooks = new WebhookFeed(ports.sql, this.#segments, () => fractionOf(ports.random))
-		this.#duties = [this.#webhooks]
+		this.#jobs = new JobAnnouncer(ports.sql)
+		this.#duties = [this.#webhooks, this.#jobs]
 		if (!isProvisioned(ports.sql)) return
 		migrate(ports.sql)
 		const journal = this.#load()
@@ -304,6 +330,25 @@ export class Shard {
 		return { kind: 'accepted', seq }
 	}
 
+	/** Whether a call of a job's consumer may write and so belongs into a turn. */
+	static reports(name: JobCallName): boolean {
+		return name !== 'open' && name !== 'export.read'
+	}
+
+	/** Answers the consumer of a job. */
+	job<N extends JobCallName>(request: JobRequest<N>): JobReply<N> {
+		if (!this.#journal) return { ok: false, reason: 'gone' }
+		this.#catalog.refresh()
+		const { id, shard, epoch } = this.#catalog.tenant()
+		if (id !== request.tenant || shard !== request.shard || epoch !== request.epoch)
+			return { ok: false, reason: 'gone' }
+		const now = this.#ports.clock()
+		const work = this.#workOf(this.#journal, { now, actor: 'system', request: null })
+		const reply = runJobCall(work, this.#journal.segments, request.job, request.call as JobCall)
+		if (reply.ok) this.#jobs.heard(request.job, now)
+		return reply as JobReply<N>
+	}
+
 	/** The journal's last position, which the live feed is told; 0 before provisioning. */
 	position(): number {
 		return this.#journal?.head ?? 0
@@ -352,6 +397,7 @@ export class Shard {
 				earliest([expire(sql, now), this.#closeSegment(journal, now), this.#dropSegment(journal, now)]) ??
 				Number.POSITIVE_INFINITY
 		}
+		if (this.#jobs.isDue(now)) sql.transaction(() => this.#expireJobs(journal, now))
 		const unfinished = this.#changing || journal.totals.unsummed() !== null
 		const moment = { now, head: last, tenant: this.#catalog.tenant() }
 		const messages: Announcement[] = this.#duties.flatMap((duty) => duty.ring(moment))
@@ -366,6 +412,11 @@ export class Shard {
 		const { id: tenant, shard, epoch } = moment.tenant
 		if (announce) messages.push({ tenant, shard, epoch, head: last })
 		await Promise.all(messages.map((message) => this.#ports.announce(message)))
+	}
+
+	#expireJobs(journal: Journal, now: number): void {
+		const work = this.#workOf(journal, { now, actor: 'system', request: null })
+		for (const job of overdueJobs(work.sql, now)) expireJob(work, job)
 	}
 
 	/** While writes go on, a checkpoint a second would be one more row to pay; it waits for a ring after the last of them. */
@@ -505,6 +556,10 @@ export class Shard {
 			journal,
 			storageBytesMax: shardBytesMax,
 			storage: this.#storage,
+			jobsChanged: () => {
+				this.#jobs.changed()
+				this.#arm()
+			},
 		}
 	}
 
@@ -554,6 +609,16 @@ export class Shard {
 				return testWebhook(work, operation)
 			case 'webhook.delete':
 				return deleteWebhook(work, operation)
+			case 'export.create':
+				return createExport(work, operation)
+			case 'export.get':
+				return getExport(work, operation)
+			case 'export.list':
+				return listExports(work, operation)
+			case 'export.download':
+				return downloadExport(work, operation)
+			case 'export.delete':
+				return deleteExport(work, operation)
 			case 'tenant.get':
 				return getTenant(work)
 			case 'tenant.update':

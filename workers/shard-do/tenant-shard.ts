@@ -14,6 +14,7 @@ import type {
 	WebhookPullReply,
 	WebhookReport,
 } from '../../core/contract.ts'
+import type { JobCallName, JobReply, JobRequest } from '../../core/job.ts'
 import { pooled } from '../../core/random.ts'
 import { type Outcome, refuse } from '../../core/refusal.ts'
 import { objectSql } from './object-sql.ts'
@@ -100,6 +101,11 @@ export class TenantShard<Env> extends DurableObject<Env> {
 
 	async rebuild(request: RebuildRequest): Promise<RebuildReply> {
 		return this.#turn.submit(() => this.#shard.rebuild(request))
+	}
+
+	async job<N extends JobCallName>(request: JobRequest<N>): Promise<JobReply<N>> {
+		if (!Shard.reports(request.call.name)) return this.#shard.job(request)
+		return this.#turn.submit(() => this.#shard.job(request))
 	}
 
 	/** Opens the live feed: a hibernating WebSocket that is told the journal's head after every commit. */

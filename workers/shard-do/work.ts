@@ -20,6 +20,8 @@ export interface Work {
 	catalog: Catalog
 	storageBytesMax: number
 	storage: StorageGauge
+	/** Tells the alarm that a job was made or changed its state. */
+	jobsChanged(): void
 	/** What checking against schemas may cost; the operations of a batch share one. */
 	meter?: Meter
 }

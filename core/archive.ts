@@ -1,0 +1,125 @@
+/**
+ * The archive of a tenant: a zip with `manifest.json`, for each collection `schema.json`, `records.ndjson` and on request
+ * `records.csv`, and `audit.ndjson`. Format version 1.
+ */
+import { z } from 'zod'
+import type { ExportLayout } from './job.ts'
+import { sumOf } from './sum.ts'
+import { type Piece, zipPieces } from './zip.ts'
+
+export interface ArchiveTenant {
+	id: string
+	slug: string
+	name: string
+	region: string
+	createdAt: number
+}
+
+/** A file of an archive. `packed` is the size of its parts together, deflated. */
+export interface ArchiveFile {
+	path: string
+	/** Lines; null for a file that has none. */
+	records: number | null
+	bytes: number
+	packed: number
+	/** CRC-32 and SHA-256 of the file, the latter in lower-case hexadecimal. */
+	crc: number
+	sha256: string
+}
+
+/**
+ * A part of a file: it begins and ends between two lines, and is deflated by itself and ended by a sync flush. So parts laid one
+ * after the other are one stream, and each of them can be read without those before it.
+ */
+export interface PackedPart {
+	bytes: number
+	packed: number
+}
+
+export const manifestPath = 'manifest.json'
+export const auditPath = 'audit.ndjson'
+
+export function schemaPath(collection: string): string {
+	return `collections/${collection}/schema.json`
+}
+
+export function recordsPath(collection: string): string {
+	return `collections/${collection}/records.ndjson`
+}
+
+export function csvPath(collection: string): string {
+	return `collections/${collection}/records.csv`
+}
+
+const count = z.int().min(0)
+const time = z.iso.datetime({ precision: 3 })
+
+const manifestVersion = 1
+
+/** What an archive says about itself; unknown members of a known version are refused. */
+export const manifestSchema = z.strictObject({
+	format: z.literal('freehold-archive'),
+	version: z.literal(manifestVersion),
+	tenant: z.strictObject({
+		id: z.string().regex(/^[a-z][a-z0-9]{0,15}_[0-9a-hjkmnp-tv-z]{26}$/),
+		slug: z.string().max(63),
+		name: z.string().max(200),
+		region: z.string().regex(/^[a-z][a-z0-9]{0,15}$/),
+		created_at: time,
+	}),
+	export: z.strictObject({ id: z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}$/), as_of_seq: count, as_of: time }),
+	counts: z.strictObject({ collections: count, records: count, audit_entries: count }),
+	files: z.array(
+		z.strictObject({
+			path: z.string().max(200),
+			records: count.nullable(),
+			bytes: count,
+			sha256: z.string().regex(/^[0-9a-f]{64}$/),
+			/** Of each part its size and its size in the archive. */
+			parts: z.array(z.tuple([count, count])),
+		}),
+	),
+})
+
+export type Manifest = z.infer<typeof manifestSchema>
+
+/** The archive as pieces that follow each other: bytes, and objects of the bucket. Equal layouts give equal bytes. */
+export function archivePieces(layout: ExportLayout): Piece[] {
+	const manifest = Buffer.from(`${JSON.stringify(manifestOf(layout), null, '\t')}\n`)
+	const parts = Map.groupBy(layout.parts, ({ path }) => path)
+	const files = layout.files.map((file) => ({
+		...file,
+		content: parts.get(file.path)?.map(({ key, packed }) => ({ key, length: packed })) ?? [],
+	}))
+	return zipPieces([{ path: manifestPath, stored: manifest }, ...files], layout.asOf)
+}
+
+function manifestOf({ tenant, exportId, asOfSeq, asOf, files, parts }: ExportLayout): Manifest {
+	const partsByPath = Map.groupBy(parts, ({ path }) => path)
+	const linesIn = (chosen: typeof files) => sumOf(chosen, ({ records }) => records ?? 0)
+	const records = files.filter(({ path }) => path.endsWith('/records.ndjson'))
+	return {
+		format: 'freehold-archive',
+		version: manifestVersion,
+		tenant: {
+			id: tenant.id,
+			slug: tenant.slug,
+			name: tenant.name,
+			region: tenant.region,
+			created_at: new Date(tenant.createdAt).toISOString(),
+		},
+		export: { id: exportId, as_of_seq: asOfSeq, as_of: new Date(asOf).toISOString() },
+		counts: {
+			collections: records.length,
+			records: linesIn(records),
+			audit_entries: linesIn(files.filter(({ path }) => path === auditPath)),
+		},
+		files: files.map(({ path, records: lines, bytes, sha256 }) => ({
+			path,
+			records: lines,
+			bytes,
+			sha256,
+			parts: partsByPath.get(path)?.map((part): [number, number] => [part.bytes, part.packed]) ?? [],
+		})),
+	}
+}

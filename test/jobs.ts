@@ -1,0 +1,87 @@
+import { archivePieces } from '../core/archive.ts'
+import type { Bucket } from '../core/bucket.ts'
+import { jobPrefix } from '../core/job.ts'
+import { type JobPorts, runJob } from '../workers/queue-consumer/jobs/job.ts'
+import { MemoryBucket } from './memory-bucket.ts'
+import type { ShardFixture } from './shard.ts'
+
+/** The consumer of one shard's jobs over a bucket in memory. `onEffect` hears of every effect, before and after it, and may throw. */
+export class Jobs {
+	readonly bucket = new MemoryBucket()
+	readonly #fixture: ShardFixture
+	onEffect: (effect: string) => void | Promise<void> = () => {}
+	#minted = 0
+
+	constructor(fixture: ShardFixture) {
+		this.#fixture = fixture
+	}
+
+	/** Performs a job to its end, announcement by announcement. */
+	async run(job: string): Promise<void> {
+		const { tenant } = this.#fixture
+		let again = true
+		while (again) {
+			again = false
+			await runJob(
+				{ kind: 'job', tenant, shard: 0, epoch: 1, job },
+				this.ports(async () => {
+					again = true
+				}),
+			)
+		}
+	}
+
+	ports(announce: JobPorts['announce']): JobPorts {
+		const shard = this.#fixture
+		let now = 0
+		return {
+			bucket: () => this.#watched(),
+			shardOf: () => ({
+				job: (request) =>
+					this.#effect(`shard ${request.call.name}`, () => shard.turn().submit(() => shard.shard.job(request))),
+			}),
+			announce,
+			// Every look at the clock takes so long that turns end.
+			now: () => {
+				now += 500
+				return now
+			},
+			sleep: (_ms, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
+			mint: () => `object-${++this.#minted}`,
+		}
+	}
+
+	/** The bytes of a finished archive, as a download sends them. */
+	async archive(job: string): Promise<Buffer> {
+		const { layout } = await this.#fixture.ask({ name: 'export.download', id: job })
+		const bytes = archivePieces(layout).map((piece) =>
+			piece instanceof Uint8Array ? piece : (this.bucket.objects.get(piece.key) ?? new Uint8Array()),
+		)
+		return Buffer.concat(bytes)
+	}
+
+	/** What a job has in the bucket. */
+	keysOf(job: string): string[] {
+		const { tenant } = this.#fixture
+		return [...this.bucket.objects.keys()].filter((key) => key.startsWith(jobPrefix({ tenant, job })))
+	}
+
+	#watched(): Bucket {
+		const { bucket } = this
+		return {
+			get: (key, piece) => bucket.get(key, piece),
+			stream: (key, piece) => bucket.stream(key, piece),
+			upload: (key, value, bytes) => bucket.upload(key, value, bytes),
+			list: (prefix) => this.#effect('bucket list', () => bucket.list(prefix)),
+			put: (key, value) => this.#effect('bucket put', () => bucket.put(key, value)),
+			delete: (keys) => this.#effect('bucket delete', () => bucket.delete(keys)),
+		}
+	}
+
+	async #effect<T>(name: string, effect: () => Promise<T>): Promise<T> {
+		await this.onEffect(`before ${name}`)
+		const result = await effect()
+		await this.onEffect(`after ${name}`)
+		return result
+	}
+}

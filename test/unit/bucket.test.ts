@@ -1,0 +1,4 @@
+import { testBucket } from '../bucket-contract.ts'
+import { MemoryBucket } from '../memory-bucket.ts'
+
+testBucket(() => new MemoryBucket())

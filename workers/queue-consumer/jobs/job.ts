@@ -1,0 +1,57 @@
+import { type Bucket, clearPrefix } from '../../../core/bucket.ts'
+import type { Announcement, Shard } from '../../../core/contract.ts'
+import { type Region, regionOf, type TenantId } from '../../../core/ids.ts'
+import { type JobCallName, type JobCalls, type JobReply, type JobWakeUp, jobPrefix } from '../../../core/job.ts'
+import { jobTurnMs, pullMsMax } from '../../../core/limits.ts'
+import { within } from '../deadline.ts'
+import { stepExport } from './export.ts'
+
+export interface JobPorts {
+	bucket(region: Region): Bucket
+	shardOf(tenant: TenantId, shard: number): Pick<Shard, 'job'>
+	announce(announcement: Announcement): Promise<void>
+	now(): number
+	sleep(ms: number, signal: AbortSignal): Promise<void>
+	mint(): string
+}
+
+/** What a step of a job works with. */
+export interface JobContext {
+	bucket: Bucket
+	/** Asks the job's shard, or reports to it. */
+	call<N extends JobCallName>(call: { name: N } & JobCalls[N]['takes']): Promise<JobReply<N>>
+	/** A key in the bucket that nobody else writes, so that whoever comes late overwrites nothing. */
+	newKey(): string
+}
+
+/**
+ * Goes on with a job until it is finished, somebody else is at it, or the turn is over; then announces it again.
+ * @throws whatever the shard or the bucket throws; what was reported until then stays done
+ */
+export async function runJob(wakeUp: JobWakeUp, ports: JobPorts): Promise<void> {
+	const startedAt = ports.now()
+	const context = contextOf(wakeUp, ports)
+	while (ports.now() - startedAt < jobTurnMs) {
+		const opened = await context.call({ name: 'open' })
+		if (!opened.ok || opened.value.work === 'none') return
+		if (opened.value.work === 'clear') {
+			await clearPrefix(context.bucket, jobPrefix(wakeUp))
+			await context.call({ name: 'cleared' })
+			return
+		}
+		const goesOn = await stepExport(opened.value, context)
+		if (!goesOn) return
+	}
+	await ports.announce(wakeUp)
+}
+
+function contextOf(wakeUp: JobWakeUp, ports: JobPorts): JobContext {
+	const { tenant, shard, epoch, job } = wakeUp
+	const prefix = jobPrefix(wakeUp)
+	return {
+		bucket: ports.bucket(regionOf(tenant)),
+		call: (call) =>
+			within(pullMsMax, ports.shardOf(tenant, shard).job({ tenant, shard, epoch, job, call }), ports.sleep),
+		newKey: () => prefix + ports.mint(),
+	}
+}

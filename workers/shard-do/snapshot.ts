@@ -1,0 +1,140 @@
+/**
+ * The state at one journal position, for an export that reads it page by page while writes go on. The tables hold the newest
+ * state; what a write replaces or deletes where the export has not been yet is kept beside them. So a page is the records that
+ * have not changed since the position, and the kept ones: the base, and the delta backwards. What a page holds depends on the
+ * position alone and not on when it is read, which is why a step can be repeated after any crash.
+ */
+import type { ExportCursor, ExportPage } from '../../core/job.ts'
+import { exportPageBytes, exportPageRecordsMax } from '../../core/limits.ts'
+import { identifier, type Sql } from '../../db/shard/sql.ts'
+import type { Segments } from './segments.ts'
+
+/** Begins a snapshot of everything as it is now, at journal position `seq`. There is one at a time. */
+export function beginSnapshot(sql: Sql, job: string, seq: number): void {
+	sql.all(
+		`INSERT INTO snapshot_collection (source, name, number, schema)
+		SELECT row_number() OVER (ORDER BY name) - 1, name, number, schema FROM collection`,
+	)
+	sql.all(
+		`CREATE TABLE snapshot_record (number INTEGER NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, created_at INTEGER NOT NULL,
+			updated_at INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (number, id)) STRICT, WITHOUT ROWID`,
+	)
+	sql.all("INSERT INTO snapshot (only_row, job, seq, source, after) VALUES (1, ?, ?, 0, '')", job, seq)
+}
+
+/** Ends the snapshot of a job, if it has one, and drops what was kept for it. */
+export function endSnapshot(sql: Sql, job: string): void {
+	if (sql.all('DELETE FROM snapshot WHERE job = ? RETURNING 1 AS one', job).length === 0) return
+	const dropped = sql.all<{ number: number }>(
+		'SELECT number FROM snapshot_collection WHERE number NOT IN (SELECT number FROM collection)',
+	)
+	for (const { number } of dropped) sql.all(`DROP TABLE ${identifier(`c_${number}`)}`)
+	sql.all('DROP TABLE snapshot_record')
+	sql.all('DELETE FROM snapshot_collection')
+}
+
+/** Keeps a record as it is, before a write replaces or deletes it, where the export has yet to read it. */
+export function keepRecord(sql: Sql, number: number, id: string): void {
+	sql.all(
+		`INSERT INTO snapshot_record (number, id, version, created_at, updated_at, data)
+		SELECT c.number, r.id, r.version, r.created_at, r.updated_at, r.data
+		FROM snapshot AS s JOIN snapshot_collection AS c ON c.number = ? JOIN ${identifier(`c_${number}`)} AS r ON r.id = ?
+		WHERE r.seq <= s.seq AND (c.source, r.id) > (s.source, s.after)`,
+		number,
+		id,
+	)
+}
+
+/** Whether the table of a collection that is dropped has to stay until the export is over. */
+export function keepsTable(sql: Sql, number: number): boolean {
+	return sql.all('SELECT 1 AS one FROM snapshot_collection WHERE number = ?', number).length > 0
+}
+
+/** Writes to what lies before the cursor keep nothing any more. */
+export function passSnapshot(sql: Sql, job: string, { source, after }: ExportCursor): void {
+	sql.all('UPDATE snapshot SET source = ?, after = ? WHERE job = ?', source, after, job)
+}
+
+interface Source {
+	name: string
+	number: number
+	schema: string
+}
+
+/** The page at a cursor; null when every source has ended. */
+export function readSnapshot(sql: Sql, segments: Segments, cursor: ExportCursor): ExportPage | null {
+	const seq = sql.all<{ seq: number }>('SELECT seq FROM snapshot')[0]?.seq
+	if (seq === undefined) throw new Error('there is no snapshot to read')
+	const source = sql.all<Source>(
+		'SELECT name, number, schema FROM snapshot_collection WHERE source = ?',
+		cursor.source,
+	)[0]
+	if (source) return readCollection(sql, source, seq, cursor)
+	const { sources } = sql.all<{ sources: number }>('SELECT count(*) AS sources FROM snapshot_collection')[0] ?? {
+		sources: 0,
+	}
+	return cursor.source === sources ? readJournal(segments, seq, cursor) : null
+}
+
+/** What a line has besides its data: names, the longest id, times. */
+const lineBytes = 260
+
+function readCollection(sql: Sql, { name, number, schema }: Source, seq: number, cursor: ExportCursor): ExportPage {
+	const table = identifier(`c_${number}`)
+	// First the sizes, because a page is bounded by bytes and the engine would refuse a text that is too long.
+	const ahead = sql.all<{ id: string; bytes: number }>(
+		`SELECT id, CASE WHEN seq <= ? THEN octet_length(data) + ${lineBytes} ELSE 0 END AS bytes FROM ${table} WHERE id > ?
+		UNION ALL SELECT id, octet_length(data) + ${lineBytes} FROM snapshot_record WHERE number = ? AND id > ?
+		ORDER BY id LIMIT ?`,
+		seq,
+		cursor.after,
+		number,
+		cursor.after,
+		exportPageRecordsMax,
+	)
+	let bytes = 0
+	// The first goes along whatever its size, which is limited.
+	const fits = ahead.findIndex((row, index) => {
+		bytes += row.bytes
+		return bytes > exportPageBytes && index > 0
+	})
+	// A record that was replaced is there twice, as it was and as it is; both belong to one page.
+	const last = (fits === -1 ? ahead.at(-1) : ahead[fits - 1])?.id ?? cursor.after
+	const ended = fits === -1 && ahead.length < exportPageRecordsMax
+	const columns = 'id, version, created_at, updated_at, data'
+	const page = sql.all<{ records: number; lines: Uint8Array | ArrayBuffer | null }>(
+		`SELECT count(*) AS records, CAST(group_concat(line, '') AS BLOB) AS lines FROM (
+			SELECT '{"id":"' || id || '","version":' || version || ',"created_at":"' || ${timeText('created_at')} || '","updated_at":"'
+				|| ${timeText('updated_at')} || '","data":' || data || '}' || char(10) AS line
+			FROM (
+				SELECT ${columns} FROM ${table} WHERE id > ? AND id <= ? AND seq <= ?
+				UNION ALL SELECT ${columns} FROM snapshot_record WHERE number = ? AND id > ? AND id <= ?
+			) ORDER BY id)`,
+		cursor.after,
+		last,
+		seq,
+		number,
+		cursor.after,
+		last,
+	)[0]
+	const next = ended ? { source: cursor.source + 1, after: '' } : { source: cursor.source, after: last }
+	const lines = new Uint8Array(page?.lines ?? [])
+	return { collection: name, schema, lines, records: page?.records ?? 0, next, ended }
+}
+
+/** RFC 3339 with milliseconds, by whole numbers only. */
+function timeText(column: string): string {
+	return `strftime('%Y-%m-%dT%H:%M:%S', ${column} / 1000, 'unixepoch') || '.' || substr('00' || (${column} % 1000), -3) || 'Z'`
+}
+
+function readJournal(segments: Segments, seq: number, cursor: ExportCursor): ExportPage {
+	// What was pruned is not kept, so an audit log begins with the first entry that is.
+	const after = Math.max(Number(cursor.after), segments.firstKept(seq) - 1)
+	const entries = segments.entriesAfter(after, Math.min(exportPageRecordsMax, seq - after), seq)
+	const lines = entries.map((entry) => `${JSON.stringify({ ...entry, at: new Date(entry.at).toISOString() })}\n`)
+	const last = entries.at(-1)?.seq ?? seq
+	const ended = last >= seq
+	const next = ended ? { source: cursor.source + 1, after: '' } : { source: cursor.source, after: String(last) }
+	const text = new Uint8Array(Buffer.from(lines.join('')))
+	return { collection: null, schema: null, lines: text, records: lines.length, next, ended }
+}
