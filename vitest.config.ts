@@ -12,6 +12,7 @@ const bindings = {
 	}),
 	SIGNING_SECRET: 'test-signing-secret-0123456789abcdef',
 	CLAIM_SECRET: 'test-claim-secret-0123456789abcdef',
+	CERTIFICATE_SECRET: Buffer.alloc(32, 7).toString('base64url'),
 	DATABASE_URL: 'postgres://nobody:nothing@127.0.0.1:1/global',
 	DATABASE_URL_EU: 'postgres://nobody:nothing@127.0.0.1:1/eu',
 	DATABASE_READ_URL: 'postgres://nobody:nothing@127.0.0.1:1/global',

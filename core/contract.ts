@@ -3,6 +3,7 @@
  * structured cloning, and old and new versions of the Worker and of an object may meet during a rollout, so fields are
  * added and never change their meaning.
  */
+import type { ErasureCall, ErasureOrder, ShardRemains } from './erasure.ts'
 import type { TenantId } from './ids.ts'
 import type { ExportInfo, ExportLayout, JobCallName, JobReply, JobRequest, JobWakeUp } from './job.ts'
 import type { ListQuery } from './query.ts'
@@ -135,6 +136,14 @@ export interface Operations {
 		}
 		answers: { tenant: TenantInfo; position: number }
 	}
+	/**
+	 * Notes a decision about the erasure of the tenant; the control object puts it in force. Whoever asks by a key repeats the
+	 * slug. `erasure` is the id for a new request; a request that is known already keeps its own.
+	 */
+	'tenant.erasure': {
+		takes: { intent: 'request' | 'cancel' | 'hold' | 'release'; slug: string | null; erasure: string }
+		answers: { slug: string; erasure: string; position: number }
+	}
 }
 
 export type OperationName = keyof Operations
@@ -227,6 +236,7 @@ export const changeOps = [
 	'key',
 	'tenant',
 	'webhook',
+	'erasure',
 	'rebuild',
 	'export',
 	'access',
@@ -372,7 +382,7 @@ export interface WebhookWakeUp {
 }
 
 /** What a shard's alarm sends. */
-export type Announcement = WakeUp | WebhookWakeUp | JobWakeUp
+export type Announcement = WakeUp | WebhookWakeUp | JobWakeUp | ErasureCall
 
 export interface WebhookPull {
 	tenant: TenantId
@@ -553,6 +563,8 @@ export interface Shard {
 	rebuild(request: RebuildRequest): Promise<RebuildReply>
 	/** A consumer at a job of this tenant asks and reports. */
 	job<N extends JobCallName>(request: JobRequest<N>): Promise<JobReply<N>>
+	/** Takes part in the erasure of its tenant, as far as the control object says so. */
+	erase(order: ErasureOrder): Promise<Outcome<ShardRemains>>
 	/**
 	 * Accepts a WebSocket that brings `{"head": <seq>}` after every commit, and in the first message `until`, the millisecond
 	 * at which the caller's key expires; the request carries a command for `changes.list`.

@@ -1,15 +1,45 @@
+import { z } from 'zod'
 import type { TenantId } from './ids.ts'
+
+/** Who asked for the erasure of a tenant, and when it may begin. */
+const erasureRequest = z.object({
+	/** Names the record of its progress; see `core/erasure.ts`. */
+	id: z.string(),
+	/** Until then it can be cancelled, in milliseconds since 1970. */
+	dueAt: z.number(),
+	/** When the last store may have lost what can be recovered; known once the certificate is signed. */
+	horizon: z.number().optional(),
+})
+
+const ledgerEntry = z.object({
+	/** The shard's request of the erasure; a shard that knows it has applied the entry. */
+	request: z.string(),
+	/** HMAC of the data subject's id. */
+	subject: z.string(),
+	at: z.number(),
+})
+
+/** Fields that came later are optional, so that the objects of older Workers stay readable. */
+export const controlSchema = z.object({
+	/**
+	 * `provisioning` becomes `active` (the tenant exists) or `abandoned` (it never will); see U2. `active` becomes `erasing`,
+	 * which nothing takes back, and then `erased`.
+	 */
+	state: z.enum(['provisioning', 'active', 'abandoned', 'erasing', 'erased']),
+	epoch: z.number(),
+	createdAt: z.number(),
+	/** A legal hold (Art. 17(3) GDPR) stops the erasure until it is lifted. */
+	hold: z.object({ at: z.number(), by: z.string() }).optional(),
+	erasure: erasureRequest.optional(),
+	/** The data subjects that were erased lately: a shard that comes back from its history erases them again. */
+	ledger: z.array(ledgerEntry).optional(),
+})
 
 /**
  * The control object: a tenant's right to exist. It is written before anything of the tenant is provisioned and is
  * changed by conditional put only, so that of two contradicting decisions exactly one is taken.
  */
-export interface Control {
-	/** `provisioning` becomes `active` (the tenant exists) or `abandoned` (it never will); see U2. */
-	state: 'provisioning' | 'active' | 'abandoned'
-	epoch: number
-	createdAt: number
-}
+export type Control = z.infer<typeof controlSchema>
 
 /** The registry of one region's bucket. `etag` names the version that was read, for the next conditional put. */
 export interface ControlStore {
@@ -26,6 +56,8 @@ export interface Claim {
 	acquire(tenant: TenantId): Promise<boolean>
 	/** True when the tenant holds the value for good. */
 	confirm(tenant: TenantId): Promise<boolean>
+	/** Who holds the value, confirmed or not; null when it is free. */
+	holder(): Promise<TenantId | null>
 	/** Frees the value if this tenant holds it. */
 	release(tenant: TenantId): Promise<void>
 	/** Opens or finds the idempotency row of a request that is not inside any shard. */
@@ -39,7 +71,8 @@ export type Begun =
 
 /**
  * Decides what becomes of a tenant whose creation was interrupted: it exists if its control object became `active`, and
- * otherwise never will, because from now on the object says `abandoned` and no late creator can change that (U2).
+ * otherwise never will, because from now on the object says `abandoned` and no late creator can change that (U2). A tenant
+ * that is being erased still exists: its erasure releases the claim.
  */
 export async function settleControl(
 	store: ControlStore,
@@ -48,10 +81,37 @@ export async function settleControl(
 ): Promise<'active' | 'abandoned'> {
 	for (let tries = 0; tries < 5; tries++) {
 		const found = await store.read(tenant)
-		if (found?.control.state === 'active' || found?.control.state === 'abandoned') return found.control.state
+		switch (found?.control.state) {
+			case 'active':
+			case 'erasing':
+				return 'active'
+			case 'abandoned':
+			// What an erased tenant held is free, and nothing may write over the word that it is erased.
+			case 'erased':
+				return 'abandoned'
+		}
 		const abandoned: Control = { state: 'abandoned', epoch: 1, createdAt: found?.control.createdAt ?? nowMs }
 		const decided = found ? await store.replace(tenant, abandoned, found.etag) : await store.create(tenant, abandoned)
 		if (decided) return 'abandoned'
+	}
+	throw new Error('the control object keeps changing')
+}
+
+/**
+ * Changes a control object by conditional put, again and again while others change it. Answers what is there now, and null
+ * for a tenant that nobody registered. `change` answers null to leave the object as it is.
+ */
+export async function changeControl(
+	store: ControlStore,
+	tenant: TenantId,
+	change: (control: Control) => Control | null,
+): Promise<Control | null> {
+	for (let tries = 0; tries < 10; tries++) {
+		const found = await store.read(tenant)
+		if (!found) return null
+		const changed = change(found.control)
+		if (changed === null) return found.control
+		if (await store.replace(tenant, changed, found.etag)) return changed
 	}
 	throw new Error('the control object keeps changing')
 }

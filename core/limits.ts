@@ -212,3 +212,8 @@ export const jobTurnMs = 2_000
 /** A job of which nothing was heard is announced again after this, doubling up to the maximum. */
 export const jobSilenceMs = 10_000
 export const jobSilenceMsMax = 300_000
+
+/** Rows that one statement of a tenant's erasure deletes in the view: a second or two, far below `databaseTimeoutMs`. */
+export const erasedRowsMax = 200_000
+/** How long the erasure of a tenant may be put off, and cancelled. */
+export const graceSecondsMax = 30 * 86_400

@@ -14,6 +14,7 @@ const eventByOp = {
 	rebuild: 'view.rebuild',
 	export: 'export.changed',
 	access: 'archive.downloaded',
+	erasure: 'erasure.changed',
 } as const satisfies Record<ChangeOp, string>
 
 export type WebhookEvent = (typeof eventByOp)[ChangeOp]

@@ -180,13 +180,25 @@ function databaseVars(regions: RegionName[], databases: Stack['databases']): Rec
 	)
 }
 
-const secretsFile = z.object({ OPERATOR_TOKEN: z.string(), SIGNING_SECRET: z.string(), CLAIM_SECRET: z.string() })
+const secretsFile = z.object({
+	OPERATOR_TOKEN: z.string(),
+	SIGNING_SECRET: z.string(),
+	CLAIM_SECRET: z.string(),
+	CERTIFICATE_SECRET: z.string(),
+})
 
 /** The secrets of a data folder stay the same: keys, claims and certificates in it depend on them. */
 function readSecrets(file: string): z.infer<typeof secretsFile> {
 	const secret = () => randomBytes(32).toString('base64url')
-	const fresh = { OPERATOR_TOKEN: `fho_${secret()}`, SIGNING_SECRET: secret(), CLAIM_SECRET: secret() }
-	const secrets = existsSync(file) ? secretsFile.parse(JSON.parse(readFileSync(file, 'utf8'))) : fresh
+	const fresh = {
+		OPERATOR_TOKEN: `fho_${secret()}`,
+		SIGNING_SECRET: secret(),
+		CLAIM_SECRET: secret(),
+		CERTIFICATE_SECRET: secret(),
+	}
+	// A folder of an earlier version lacks the secrets that came later.
+	const kept = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+	const secrets = secretsFile.parse({ ...fresh, ...kept })
 	if (process.env.OPERATOR_TOKEN) secrets.OPERATOR_TOKEN = process.env.OPERATOR_TOKEN
 	writeFileSync(file, `${JSON.stringify(secrets, null, '\t')}\n`, { mode: 0o600 })
 	return secrets

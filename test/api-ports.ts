@@ -1,3 +1,4 @@
+import { signerOf } from '../core/certificate.ts'
 import type {
 	Answer,
 	Change,
@@ -14,6 +15,7 @@ import type {
 	WebhookInfo,
 } from '../core/contract.ts'
 import type { Begun, Claim, Control, ControlStore } from '../core/control.ts'
+import type { ErasureRecord, ErasureStore } from '../core/erasure.ts'
 import { type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { hashSecret } from '../core/keys.ts'
 import type { Measured } from '../core/metrics.ts'
@@ -30,6 +32,7 @@ export class Edge {
 	readonly shards = new Map<string, FakeShard>()
 	readonly controls = new Map<TenantId, { control: Control; etag: string }>()
 	readonly claims = new Map<string, FakeClaim>()
+	readonly erasures = new Map<string, { record: ErasureRecord; etag: string }>()
 	readonly logged: { level: string; event: string; fields: Record<string, unknown> }[] = []
 	readonly objectCalls: string[] = []
 	readonly counted: Sample[] = []
@@ -58,6 +61,9 @@ export class Edge {
 			control: (region) => this.#control(region),
 			bucket: () => this.bucket,
 			claim: (kind, value) => this.#claim(`${kind}/${value}`),
+			claimName: (kind, value) => `${kind}/${value}`,
+			erasures: () => this.#erasures(),
+			certificateKey: async () => (await signerOf(Buffer.alloc(32).toString('base64url'))).publicKey,
 			view: {
 				records: (...all) => this.view.records(...all),
 				collections: (...all) => this.view.collections(...all),
@@ -139,6 +145,7 @@ export class Edge {
 			pull: () => Promise.reject(new Error('the edge never pulls')),
 			rebuild: () => Promise.reject(new Error('the edge never rebuilds')),
 			job: () => Promise.reject(new Error('the edge performs no jobs')),
+			erase: (order) => called(`erase.${order.do}`, () => accept({ tables: 1, records: 0, keys: 1, buried: false })),
 			fetch: (request) => called('fetch', () => shard.fetch(request)),
 		}
 	}
@@ -174,12 +181,26 @@ export class Edge {
 		}
 	}
 
+	#erasures(): ErasureStore {
+		return {
+			read: (id) => this.port('erasures.read', () => this.erasures.get(id) ?? null),
+			create: (record) =>
+				this.port('erasures.create', () => {
+					if (this.erasures.has(record.id)) return false
+					this.erasures.set(record.id, { record, etag: crypto.randomUUID() })
+					return true
+				}),
+			replace: () => Promise.reject(new Error('the edge never replaces the record of an erasure')),
+		}
+	}
+
 	#claim(name: string): Claim {
 		const claim = this.claims.get(name) ?? new FakeClaim()
 		this.claims.set(name, claim)
 		return {
 			acquire: (tenant) => this.port('claim.acquire', () => claim.acquire(tenant)),
 			confirm: (tenant) => this.port('claim.confirm', () => claim.confirm(tenant)),
+			holder: () => this.port('claim.holder', () => claim.tenant),
 			release: (tenant) => this.port('claim.release', () => claim.release(tenant)),
 			begin: (request) => this.port('claim.begin', () => claim.begin(request, this.now)),
 			finish: () => this.port('claim.finish', () => claim.finish()),
@@ -418,6 +439,12 @@ export class FakeShard {
 				return refuse('not_found', 'this shard performs no jobs')
 			case 'tenant.update':
 				return accept({ tenant: this.#info(operation.tenantName, operation.status), position: 8 })
+			case 'tenant.erasure': {
+				const { slug } = this.#info()
+				return operation.slug === null || operation.slug === slug
+					? accept({ slug, erasure: operation.erasure, position: 10 })
+					: refuse('validation_failed', 'another slug')
+			}
 		}
 	}
 

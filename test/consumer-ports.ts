@@ -25,9 +25,10 @@ export function testPorts(shards: ScriptedShard[], database: Database, replaced:
 		announced,
 		view: () => postgresStore(database),
 		shardOf: (tenant) => shards.find((shard) => shard.tenant === tenant) ?? unknownShard,
-		announce: async (wakeUp) => {
-			announced.push(wakeUp)
+		announce: async (message) => {
+			if (!('kind' in message)) announced.push(message)
 		},
+		erase: () => Promise.reject(new Error('no erasure was expected')),
 		now: () => performance.now(),
 		sleep: neverOver,
 		random: () => 0.5,

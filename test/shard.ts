@@ -10,6 +10,7 @@ import type {
 	WakeUp,
 	WebhookWakeUp,
 } from '../core/contract.ts'
+import type { ErasureCall } from '../core/erasure.ts'
 import { mintTenantId, parseRegion, type RandomBytes, type TenantId } from '../core/ids.ts'
 import type { JobWakeUp } from '../core/job.ts'
 import type { Refusal } from '../core/refusal.ts'
@@ -49,6 +50,8 @@ export class ShardFixture {
 	readonly announced: WakeUp[] = []
 	readonly webhooksAnnounced: WebhookWakeUp[] = []
 	readonly announcedJobs: JobWakeUp[] = []
+	readonly erasureCalls: ErasureCall[] = []
+	deletedAll = false
 	now = Date.UTC(2026, 0, 1)
 	alarmAt: number | null = null
 	timerAt: number | null = null
@@ -158,7 +161,11 @@ export class ShardFixture {
 			announce: async (message) => {
 				if (!('kind' in message)) this.announced.push(message)
 				else if (message.kind === 'webhook') this.webhooksAnnounced.push(message)
-				else this.announcedJobs.push(message)
+				else if (message.kind === 'job') this.announcedJobs.push(message)
+				else this.erasureCalls.push(message)
+			},
+			deleteAll: async () => {
+				this.deletedAll = true
 			},
 		})
 	}

@@ -1,14 +1,17 @@
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
-import { type Bucket, bucketKeysMax } from '../core/bucket.ts'
+import { type Bucket, bucketKeysMax, clearPrefix } from '../core/bucket.ts'
+import { type RetentionDays, retentionDays } from '../core/certificate.ts'
 import type { Announcement, Shard, WakeUp, WebhookShard, WebhookWakeUp } from '../core/contract.ts'
-import type { Claim, Control, ControlStore } from '../core/control.ts'
+import { type Claim, type ControlStore, controlSchema } from '../core/control.ts'
+import { type ErasureCall, type ErasureStore, erasureRecord, objectPrefixes } from '../core/erasure.ts'
 import { parseRegion, type Region, regionOf, type TenantId } from '../core/ids.ts'
 import type { JobWakeUp } from '../core/job.ts'
 import { hashSecret } from '../core/keys.ts'
 import type { Monitor } from '../core/monitor.ts'
 import type { TelemetryMessage } from '../core/telemetry.ts'
 import { type ClaimKind, type OperatorToken, operatorScopes } from './api/ports.ts'
+import type { ErasurePorts } from './queue-consumer/erasure.ts'
 
 /**
  * Every binding of the deployed script. Those of the first region have the plain name, those of any other end in
@@ -30,6 +33,10 @@ export interface Env {
 	SIGNING_SECRET_PREVIOUS?: string
 	/** Names the objects of globally unique values. It is never rotated: another secret would be another name for each. */
 	CLAIM_SECRET: string
+	/** 32 random bytes in base64url: signs the certificates of erasure, so it is never rotated either. */
+	CERTIFICATE_SECRET: string
+	/** For how many days each kind of store can bring back what was deleted; JSON where it is a text. */
+	RETENTION_DAYS: unknown
 	/** `allow` lets webhooks go to private addresses and over plain HTTP, for development; anything else refuses both. */
 	WEBHOOKS_PRIVATE?: string
 	/** Where clients reach this deployment, without a path; empty where no probe is to run. */
@@ -46,6 +53,8 @@ export interface Env {
 export interface Cell {
 	region: Region
 	control: ControlStore
+	erasures: ErasureStore
+	objects: ErasurePorts['objects']
 	databaseUrl: string
 	databaseReadUrl: string
 	bucket: Bucket
@@ -62,13 +71,15 @@ export function regionsOf(env: Env): readonly [Region, ...Region[]] {
 
 export function cellOf(env: Env, region: Region): Cell {
 	const bucket = binding(env, 'BUCKET', region) as R2Bucket
-	const changes = binding(env, 'CHANGES', region) as Queue<WakeUp | JobWakeUp>
+	const changes = binding(env, 'CHANGES', region) as Queue<WakeUp | JobWakeUp | ErasureCall>
 	const webhooks = binding(env, 'WEBHOOKS', region) as Queue<WebhookWakeUp>
 	const telemetry = binding(env, 'TELEMETRY', region) as Queue<TelemetryMessage>
 	return {
 		region,
 		control: controlStore(bucket),
 		bucket: bucketOf(bucket),
+		erasures: erasureStore(bucket),
+		objects: tenantObjects(bucket),
 		databaseUrl: String(binding(env, 'DATABASE_URL', region)),
 		databaseReadUrl: String(binding(env, 'DATABASE_READ_URL', region)),
 		announce: async (message) => {
@@ -106,10 +117,24 @@ function inRegion(env: Env, namespace: DurableObjectNamespace, region: Region): 
 	return bound ? namespace.jurisdiction(region as DurableObjectJurisdiction) : namespace
 }
 
-/** The object of one globally unique value. Its name tells nothing about the value. */
+/** The object of one globally unique value. */
 export function claimOf(env: Env, kind: ClaimKind, value: string): Claim {
+	return claimNamed(env, claimName(env, kind, value))
+}
+
+/** Tells nothing about the value, so it may be kept where the value may not. */
+export function claimName(env: Env, kind: ClaimKind, value: string): string {
 	const name = createHmac('sha256', env.CLAIM_SECRET).update(`${kind}\n${value}`).digest('base64url')
-	return env.UNIQUE_CLAIM.getByName(`${kind}/${name}`) as unknown as Claim
+	return `${kind}/${name}`
+}
+
+export function claimNamed(env: Env, name: string): Claim {
+	return env.UNIQUE_CLAIM.getByName(name) as unknown as Claim
+}
+
+/** @throws when RETENTION_DAYS does not say it for every kind of store */
+export function retentionOf({ RETENTION_DAYS: given }: Env): RetentionDays {
+	return retentionDays.parse(typeof given === 'string' ? JSON.parse(given) : given)
 }
 
 const operatorTokens = z.record(
@@ -138,7 +163,7 @@ function controlStore(bucket: R2Bucket): ControlStore {
 	return {
 		read: async (tenant) => {
 			const object = await bucket.get(nameOf(tenant))
-			return object && { control: await object.json<Control>(), etag: object.etag }
+			return object && { control: controlSchema.parse(await object.json()), etag: object.etag }
 		},
 		create: async (tenant, control) => {
 			const onlyIf = new Headers({ 'If-None-Match': '*' })
@@ -162,5 +187,41 @@ export function bucketOf(bucket: R2Bucket): Bucket {
 		},
 		delete: (keys) => bucket.delete([...keys]),
 		list: async (prefix) => (await bucket.list({ prefix, limit: bucketKeysMax })).objects.map(({ key }) => key),
+	}
+}
+
+function erasureStore(bucket: R2Bucket): ErasureStore {
+	const nameOf = (id: string) => `erasures/${id}.json`
+	return {
+		read: async (id) => {
+			const object = await bucket.get(nameOf(id))
+			return object && { record: erasureRecord.parse(await object.json()), etag: object.etag }
+		},
+		create: async (record) => {
+			const onlyIf = new Headers({ 'If-None-Match': '*' })
+			return (await bucket.put(nameOf(record.id), JSON.stringify(record), { onlyIf })) !== null
+		},
+		replace: async (record, etag) =>
+			(await bucket.put(nameOf(record.id), JSON.stringify(record), { onlyIf: { etagMatches: etag } })) !== null,
+	}
+}
+
+function tenantObjects(bucket: R2Bucket): ErasurePorts['objects'] {
+	return {
+		count: async (tenant) => {
+			let count = 0
+			for (const prefix of objectPrefixes(tenant)) {
+				for (let cursor: string | undefined, more = true; more; ) {
+					const page = await bucket.list({ prefix, ...(cursor !== undefined && { cursor }) })
+					count += page.objects.length
+					more = page.truncated
+					cursor = page.truncated ? page.cursor : undefined
+				}
+			}
+			return count
+		},
+		remove: async (tenant) => {
+			for (const prefix of objectPrefixes(tenant)) await clearPrefix(bucketOf(bucket), prefix)
+		},
 	}
 }

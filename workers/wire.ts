@@ -1,11 +1,13 @@
 /** How the rooms reach each other and the platform: each room's ports, made from the environment. */
 import { waitUntil } from 'cloudflare:workers'
+import { signerOf } from '../core/certificate.ts'
 import type { Announcement } from '../core/contract.ts'
 import { settleControl } from '../core/control.ts'
 import { mintId, type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { pooled } from '../core/random.ts'
 import type { AddressRules } from '../core/webhook-address.ts'
 import { connect, type Database } from '../db/neon/client.ts'
+import { countTenant, eraseTenant } from '../db/neon/erase.ts'
 import { createMetrics } from '../db/neon/metrics.ts'
 import { observe } from '../db/neon/observe.ts'
 import { addTelemetry, noteUsage, retireTelemetry } from '../db/neon/telemetry.ts'
@@ -13,9 +15,21 @@ import { createView } from '../db/neon/view.ts'
 import { postgresStore } from '../db/neon/writer.ts'
 import type { ApiPorts } from './api/ports.ts'
 import { Telemetry } from './api/telemetry.ts'
-import { cellOf, claimOf, type Env, monitorOf, operatorsOf, regionsOf, shardOf } from './env.ts'
+import {
+	cellOf,
+	claimName,
+	claimNamed,
+	claimOf,
+	type Env,
+	monitorOf,
+	operatorsOf,
+	regionsOf,
+	retentionOf,
+	shardOf,
+} from './env.ts'
 import type { MonitorPorts } from './monitor/monitor.ts'
 import type { Ports as ConsumerPorts } from './queue-consumer/consumer.ts'
+import { type ErasurePorts, goOnErasing } from './queue-consumer/erasure.ts'
 import { type consumeTelemetry, maintainTelemetry, type TelemetryStore } from './queue-consumer/telemetry.ts'
 import { postMessage, resolveHost } from './queue-consumer/webhook-http.ts'
 import type { WebhookPorts } from './queue-consumer/webhooks.ts'
@@ -44,6 +58,9 @@ export function apiPorts(env: Env): ApiPorts {
 		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
 		control: (region) => cellOf(env, region).control,
 		bucket: (region) => cellOf(env, region).bucket,
+		erasures: (region) => cellOf(env, region).erasures,
+		certificateKey: async () => (await signerOf(env.CERTIFICATE_SECRET)).publicKey,
+		claimName: (kind, value) => claimName(env, kind, value),
 		claim: (kind, value) => claimOf(env, kind, value),
 		view: createView({ regions: databases, now: Date.now, sleep }),
 		metrics: createMetrics(databases),
@@ -81,6 +98,10 @@ export function consumerPorts(env: Env, region: Region): ConsumerPorts {
 		view: (asked) => postgresStore(connect(cell(asked).databaseUrl, env.NEON_ENDPOINT ?? null)),
 		random: Math.random,
 		log,
+		erase: (call) => {
+			cell(regionOf(call.tenant))
+			return goOnErasing(call, erasurePorts(env, region))
+		},
 		jobs: { ...shared, bucket: (asked) => cell(asked).bucket, mint: () => crypto.randomUUID() },
 	}
 }
@@ -155,8 +176,32 @@ function storeOf(database: Database): TelemetryStore {
 	}
 }
 
+function erasurePorts(env: Env, region: Region): ErasurePorts {
+	const { control, erasures, objects, databaseUrl } = cellOf(env, region)
+	const database = connect(databaseUrl, env.NEON_ENDPOINT ?? null)
+	return {
+		control,
+		erasures,
+		objects,
+		view: {
+			erase: (tenant, epoch) => eraseTenant(database, tenant, epoch),
+			count: (tenant) => countTenant(database, tenant),
+		},
+		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
+		claim: (name) => claimNamed(env, name),
+		signer: () => signerOf(env.CERTIFICATE_SECRET),
+		retention: retentionOf(env),
+		now: Date.now,
+		log,
+	}
+}
+
 export function shardPorts(env: Env): TenantShardPorts {
-	return { announce: (message) => announce(env, message), log }
+	return {
+		announce: (message) => announce(env, message),
+		readControl: async (tenant) => (await cellOf(env, regionOf(tenant)).control.read(tenant))?.control ?? null,
+		log,
+	}
 }
 
 export function claimPorts(env: Env): UniqueClaimPorts {

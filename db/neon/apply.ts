@@ -6,7 +6,7 @@
 import type { Page } from '../../core/contract.ts'
 import type { Watermark } from '../../core/watermark.ts'
 import type { Database } from './client.ts'
-import { waiting } from './move.ts'
+import { notErased, waiting } from './move.ts'
 import { numberIn } from './row.ts'
 
 /** A page and the watermark that it follows. */
@@ -67,6 +67,7 @@ WITH fence AS MATERIALIZED (
 ), locked AS MATERIALIZED (
 	SELECT f.n FROM shard s JOIN fence f
 		ON s.tenant_id = f.tenant AND s.shard = f.shard AND s.epoch = f.epoch AND s.revision = f.revision
+	WHERE ${notErased('f.tenant')}
 	ORDER BY s.tenant_id, s.shard FOR UPDATE OF s
 ), moved AS (
 	UPDATE shard s SET

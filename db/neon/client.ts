@@ -1,5 +1,5 @@
 /**
- * The one way to a region's Postgres: Neon's SQL over HTTP, behind a port of two functions. Values cross it as text,
+ * The one way to a region's Postgres: Neon's SQL over HTTP, behind a port of three functions. Values cross it as text,
  * so that records stay the JSON text they are and nothing depends on a driver's idea of a type.
  */
 import { neon, neonConfig } from '@neondatabase/serverless'
@@ -17,6 +17,8 @@ export type Row = Record<string, string | null>
 export interface Database {
 	/** Runs one statement in a transaction of its own. @throws DatabaseFailure */
 	query(statement: Statement): Promise<Row[]>
+	/** Runs all statements in one transaction, in which each sees what was committed before it began. @throws DatabaseFailure */
+	write(statements: readonly Statement[]): Promise<void>
 	/** Runs all statements on one snapshot, read-only and bounded by `viewStatementMsMax` each. @throws DatabaseFailure */
 	read(statements: readonly Statement[]): Promise<Row[][]>
 }
@@ -48,6 +50,11 @@ export function connect(url: string, endpoint: string | null): Database {
 	const bounded = { text: "SELECT set_config('statement_timeout', $1, true)", params: [String(viewStatementMsMax)] }
 	return {
 		query: ({ text, params }) => attempt(() => sql.query(text, [...params], options())),
+		write: async (statements) => {
+			const queries = statements.map(({ text, params }) => sql.query(text, [...params], { types: asText }))
+			const { fetchOptions } = options()
+			await attempt(() => sql.transaction(queries, { isolationLevel: 'ReadCommitted', fetchOptions }))
+		},
 		read: async (statements) => {
 			const queries = [bounded, ...statements].map(({ text, params }) =>
 				sql.query(text, [...params], { types: asText }),

@@ -23,6 +23,9 @@ export function tenantParams({ tenant }: Page): Params {
 	return [tenant.slug, tenant.name, tenant.status, tenant.createdAt]
 }
 
+/** The tombstone's part of every fence: an erased tenant has no watermark, and nothing can give it one again (V3). */
+export const notErased = (tenant: string) => `NOT EXISTS (SELECT FROM erasure e WHERE e.tenant_id = ${tenant})`
+
 /** What is known of the time since when a change has waited: what was applied last is older than whatever still waits. */
 export const waiting = (applied: string, head: string, at: string) =>
 	`CASE WHEN ${applied} < greatest(head_seq, ${head}) THEN greatest(coalesce(behind_since, now()), to_timestamp(${at} / 1000.0)) END`
@@ -38,7 +41,7 @@ WITH RECURSIVE moved AS (
 		base_started_at = CASE WHEN $13::boolean THEN now() ELSE base_started_at END,
 		base_finished_at = CASE WHEN $8::jsonb IS NULL AND ($13::boolean OR base_pending IS NOT NULL) THEN now()
 			WHEN $13::boolean THEN NULL ELSE base_finished_at END
-	WHERE tenant_id = $1 AND shard = $2::int AND epoch = $3::bigint AND revision = $4::bigint
+	WHERE tenant_id = $1 AND shard = $2::int AND epoch = $3::bigint AND revision = $4::bigint AND ${notErased('$1')}
 	RETURNING 1
 )`
 

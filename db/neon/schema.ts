@@ -262,3 +262,10 @@ export const registrySweep = pgTable('registry_sweep', {
 	lastMissing: integer('last_missing'),
 	lastAt: moment('last_at'),
 })
+
+/** Tombstones: nothing is ever applied for a tenant that is in here. It holds nothing of a tenant but its opaque id. */
+export const erasure = pgTable('erasure', {
+	tenantId: key('tenant_id').primaryKey(),
+	epoch: position('epoch').notNull(),
+	erasedAt: moment('erased_at').notNull(),
+})

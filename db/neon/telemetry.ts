@@ -53,6 +53,7 @@ INSERT INTO telemetry_tenant AS t (grain, at, tenant_id, route, class, requests)
 SELECT g.grain, ${startOf('m.at')}, r.t, r.r, r.c, sum(r.n)
 FROM message m CROSS JOIN LATERAL jsonb_to_recordset(m.tenants) AS r (t text, r text, c text, n bigint)
 	CROSS JOIN (VALUES ('hour'), ('day')) AS g (grain)
+WHERE NOT EXISTS (SELECT FROM erasure e WHERE e.tenant_id = r.t)
 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
 ON CONFLICT (grain, at, tenant_id, route, class) DO UPDATE SET requests = t.requests + excluded.requests`
 

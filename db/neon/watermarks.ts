@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { WakeUp } from '../../core/contract.ts'
 import type { Watermark } from '../../core/watermark.ts'
 import type { Database, Row } from './client.ts'
+import { notErased } from './move.ts'
 import { numberIn } from './row.ts'
 
 /**
@@ -17,7 +18,7 @@ export async function readWatermarks(database: Database, wakeUps: readonly WakeU
 	})
 }
 
-/** Begins to follow a shard that has confirmed this epoch. Changes nothing when somebody else has begun. */
+/** Begins to follow a shard that has confirmed this epoch. Changes nothing when somebody else has begun, or for an erased tenant. */
 export async function startWatermark(database: Database, { tenant, shard, epoch, head }: WakeUp): Promise<void> {
 	await database.query({ text: insertWatermark, params: [tenant, shard, epoch, head] })
 }
@@ -59,5 +60,5 @@ RETURNING s.tenant_id, s.shard, s.epoch, s.revision, s.applied_seq,
 
 const insertWatermark = `
 INSERT INTO shard (tenant_id, shard, epoch, revision, applied_seq, read_seq, head_seq, behind_since)
-VALUES ($1, $2::int, $3::bigint, 0, 0, 0, $4::bigint, CASE WHEN $4::bigint > 0 THEN now() END)
+SELECT $1, $2::int, $3::bigint, 0, 0, 0, $4::bigint, CASE WHEN $4::bigint > 0 THEN now() END WHERE ${notErased('$1')}
 ON CONFLICT (tenant_id, shard) DO NOTHING`

@@ -187,4 +187,17 @@ export const migrations: readonly { id: number; sql: string }[] = [
 			) STRICT;
 		`,
 	},
+	{
+		id: 6,
+		sql: `
+			-- How far the erasure of this tenant has come here; the control object says whether there is one.
+			CREATE TABLE erasure (
+				only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+				id TEXT NOT NULL,
+				stage TEXT NOT NULL,
+				asked_at INTEGER NOT NULL,
+				due_at INTEGER NOT NULL
+			) STRICT;
+		`,
+	},
 ]

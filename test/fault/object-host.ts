@@ -242,9 +242,10 @@ export class ObjectHost {
 			lookAt: (at) => void this.#lookLater(at, () => isOver),
 			announce: async (message) => {
 				await this.#confirmed(life)
-				// There are no webhooks in this world.
+				// There are no webhooks and no erasures in this world.
 				if ('head' in message) await this.#ports.announce(message)
 			},
+			deleteAll: () => Promise.reject(new Error('nobody is erased in this world')),
 		})
 		const turn = new Turn({
 			transaction: (work) => {

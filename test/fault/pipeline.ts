@@ -1,4 +1,4 @@
-import type { PullReply, PullRequest, WakeUp } from '../../core/contract.ts'
+import type { Announcement, PullReply, PullRequest, WakeUp } from '../../core/contract.ts'
 import { DatabaseFailure } from '../../db/neon/client.ts'
 import type { ViewStore } from '../../db/neon/writer.ts'
 import { consume, type Message } from '../../workers/queue-consumer/consumer.ts'
@@ -106,12 +106,14 @@ export class Pipeline {
 		return {
 			view: () => this.#storeOf(delivery),
 			shardOf: (tenant: string) => ({ pull: (request: PullRequest) => this.#pull(delivery, tenant, request) }),
-			announce: async (wakeUp: WakeUp) => {
+			announce: async (wakeUp: Announcement) => {
+				if (!('head' in wakeUp)) throw new Error('only wake-ups are announced in this world')
 				await this.#hop(delivery, 'announce again')
 				if (this.#world.happens('send_fails')) throw new Error('the queue did not answer')
 				this.enqueue(wakeUp)
 				delivery.excused.add(wakeUp.tenant)
 			},
+			erase: () => Promise.reject(new Error('nobody is erased in this world')),
 			now: () => this.#world.now,
 			sleep: (ms: number, signal: AbortSignal) => this.#world.timer(ms, signal),
 			random: () => this.#world.chance.fraction(),

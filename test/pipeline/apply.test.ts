@@ -4,6 +4,7 @@ import { pageEntriesMax, pagesPerDeliveryMax } from '../../core/limits.ts'
 import type { Watermark } from '../../core/watermark.ts'
 import { applyPages } from '../../db/neon/apply.ts'
 import { type Database, DatabaseFailure } from '../../db/neon/client.ts'
+import { countTenant, eraseTenant } from '../../db/neon/erase.ts'
 import { postgresStore, ViewWriter } from '../../db/neon/writer.ts'
 import { consume } from '../../workers/queue-consumer/consumer.ts'
 import { message, sampleOf, type TestPorts, testPorts, violations } from '../consumer-ports.ts'
@@ -429,4 +430,27 @@ test('the reading role reads everything and writes nothing', async () => {
 		`SELECT DISTINCT privilege_type FROM information_schema.role_table_grants WHERE grantee = 'freehold_read'`,
 	)
 	expect(grants).toEqual([{ privilege_type: 'SELECT' }])
+})
+
+test('[V3] for an erased tenant no watermark is made, and no page that was read before gets in, whoever made one by hand', async () => {
+	const shard = new ScriptedShard(tenantA)
+	shard.put('c', 'a', { n: 1 })
+	const first = await followed(shard)
+	const pull = { tenant: shard.tenant, shard: 0, epoch: 1, after: 0, entriesMax: 10, bytesMax: 1_000 }
+	const reply = await shard.pull(pull)
+	if (reply.kind !== 'page') throw new Error('no page')
+	await eraseTenant(view, shard.tenant, 2)
+	expect(await writer.apply(first, reply)).toBe(false)
+	expect(await writer.readWatermark(shard.wakeUp())).toBeNull()
+	await consume([message(shard.wakeUp())], testPorts([shard], view))
+	await stack.sql(
+		'global',
+		`INSERT INTO shard (tenant_id, shard, epoch, revision, applied_seq, read_seq, head_seq) VALUES ('${tenantA}', 0, 1, 0, 0, 0, 0)`,
+	)
+	expect(await writer.apply(first, reply)).toBe(false)
+	expect(await writer.setAside(first, reply, { op: 'upsert', collection: 'c', recordId: 'a', reason: 'x' })).toBe(false)
+	await consume([message(shard.wakeUp())], testPorts([shard], view))
+	expect((await sampleOf(view, tenantA)).rows.size).toBe(0)
+	await eraseTenant(view, shard.tenant, 2)
+	expect((await countTenant(view, shard.tenant)).every(({ count }) => count === 0)).toBe(true)
 })

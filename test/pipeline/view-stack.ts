@@ -40,7 +40,7 @@ export async function startViewStack(regions: string[]): Promise<ViewStack> {
 		reader: (region) => connect(postgres.url(region, readerRole), endpoint.url),
 		reset: async () => {
 			for (const region of regions)
-				await sql(region, 'TRUNCATE tenant, shard, shard_usage, collection, record, dead_letter')
+				await sql(region, 'TRUNCATE tenant, shard, shard_usage, collection, record, dead_letter, erasure')
 		},
 		stop: async () => {
 			await endpoint.stop()

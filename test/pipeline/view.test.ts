@@ -319,6 +319,7 @@ test('a query that takes too long is ended by Postgres and refused with a hint',
 	expect(row).toEqual({ bound: `${viewStatementMsMax / 1_000}s` })
 	const slow: Database = {
 		query: async () => [],
+		write: async () => {},
 		read: async () => {
 			throw new DatabaseFailure('57014')
 		},

@@ -32,6 +32,7 @@ function agreeable(look: (asked: Asked) => void = () => {}): Database {
 			look({ aside: [params[4], params[5], ...params.slice(13, 17)] })
 			return [{ moved: '1' }]
 		},
+		write: async () => {},
 		read: async () => [],
 	}
 }

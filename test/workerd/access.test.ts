@@ -53,6 +53,44 @@ const rows: Record<string, Row> = {
 		body: () => ({ name: 'Renamed' }),
 		allowed: 200,
 	},
+	'delete /v1/tenants/{id}': {
+		needs: 'operator:admin',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}?grace_seconds=86400`,
+		allowed: 202,
+	},
+	'delete /v1/tenant': {
+		needs: 'key:erase',
+		path: () => '/v1/tenant?grace_seconds=86400',
+		body: ({ tenant }) => ({ slug: tenant.slug }),
+		allowed: 202,
+		other: 'validation_failed',
+	},
+	'get /v1/erasures/{id}': {
+		needs: 'operator:read',
+		path: ({ tenant }) => `/v1/erasures/${tenant.id}`,
+		allowed: 'not_found',
+	},
+	'delete /v1/erasures/{id}': {
+		needs: 'operator:admin',
+		path: ({ tenant }) => `/v1/erasures/${tenant.id}`,
+		allowed: 'not_found',
+	},
+	'get /v1/tenants/{id}/hold': {
+		needs: 'operator:read',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/hold`,
+		allowed: 200,
+	},
+	'put /v1/tenants/{id}/hold': {
+		needs: 'operator:admin',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/hold`,
+		allowed: 200,
+	},
+	'delete /v1/tenants/{id}/hold': {
+		needs: 'operator:admin',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/hold`,
+		allowed: 200,
+	},
+	'get /.well-known/jwks.json': { needs: 'nothing', allowed: 200 },
 	'get /v1/view/records': {
 		needs: 'operator:read',
 		path: () => '/v1/view/records?collection=people',

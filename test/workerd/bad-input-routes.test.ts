@@ -39,6 +39,7 @@ const example: Record<string, string> = { collection: 'things', file: 'swagger-u
 const bodies: Record<string, object> = {
 	'post /v1/tenants': { slug: 'never-made', name: 'Never' },
 	'patch /v1/tenants/{id}': { name: 'Tenant' },
+	'delete /v1/tenant': { slug: 'another' },
 	'put /v1/collections/{collection}': { schema: {} },
 	'post /v1/collections/{collection}/records': { n: 1 },
 	'put /v1/collections/{collection}/records/{id}': { n: 1 },
@@ -53,13 +54,20 @@ const bodies: Record<string, object> = {
 	'post /v1/tenants/{id}/exports': {},
 }
 
+const queries: Record<string, string> = {
+	'get /v1/view/records': '?collection=things',
+	// The tenant of this file lives on.
+	'delete /v1/tenants/{id}': '?grace_seconds=86400',
+	'delete /v1/tenant': '?grace_seconds=86400',
+}
+
 /** Every route with parameters that exist and the credential that it wants; `fill` puts something else in a parameter's place. */
 function targets(fill?: string): Target[] {
 	return routeTable.map(({ method, path, access }) => {
 		const name = `${method} ${path}`
 		const own = path.startsWith('/v1/tenants') ? tenant.id : /^\/v1\/(keys|webhooks)/.test(path) ? '0'.repeat(26) : 'x'
 		const filled = path.replaceAll(/\{([a-z]+)\}/g, (_, parameter) => fill ?? example[parameter] ?? own)
-		const query = path === '/v1/view/records' ? '?collection=things' : ''
+		const query = queries[name] ?? ''
 		const bearers = { public: null, tenant: tenant.secret, operator: bindings.OPERATOR_TOKEN }
 		const bearer = bearers[access.audience]
 		return { name, method: method.toUpperCase(), path: filled + query, bearer, body: bodies[name] }

@@ -65,6 +65,7 @@ function dyingAt(step: Step): ReturnType<typeof createApp> {
 				acquire: async (tenant) =>
 					(await claim.acquire(tenant)) && step === 'after claim' ? die() : claim.acquire(tenant),
 				confirm: (tenant) => claim.confirm(tenant),
+				holder: () => claim.holder(),
 				release: (tenant) => claim.release(tenant),
 				begin: (asked) => claim.begin(asked),
 				finish: (fingerprint) => claim.finish(fingerprint),
@@ -88,6 +89,7 @@ function dyingAt(step: Step): ReturnType<typeof createApp> {
 				rebuild: (asked) => shard.rebuild(asked),
 				job: (asked) => shard.job(asked),
 				fetch: (asked) => shard.fetch(asked),
+				erase: (order) => shard.erase(order),
 				provision: async (asked) =>
 					(await shard.provision(asked)).ok && step === 'after provisioning' ? die() : shard.provision(asked),
 			}

@@ -14,8 +14,9 @@ gatherLog()
 
 /** How a mutating route is called so that it changes something, and what the answer then has. */
 interface Row {
-	path?: (tenant: NewTenant, spare: string) => string
-	body?: unknown
+	path?: (tenant: NewTenant, spare: string) => string | Promise<string>
+	/** For the tenant's own slug, a function. */
+	body?: object | ((tenant: NewTenant) => object)
 	/** Another request of the same form. */
 	otherBody?: unknown
 	headers?: (tag: string) => Record<string, string>
@@ -40,6 +41,28 @@ const rows: Record<string, Row> = {
 		status: 200,
 		entries: 1,
 	},
+	'delete /v1/tenants/{id}': {
+		path: ({ id }) => `/v1/tenants/${id}?grace_seconds=86400`,
+		status: 202,
+		entries: 1,
+	},
+	'delete /v1/tenant': {
+		path: () => '/v1/tenant?grace_seconds=86400',
+		body: ({ slug }) => ({ slug }),
+		otherBody: { slug: 'other' },
+		status: 202,
+		entries: 1,
+	},
+	'delete /v1/erasures/{id}': {
+		path: async ({ id }) => {
+			const asked = await send('DELETE', `/v1/tenants/${id}?grace_seconds=86400`, bindings.OPERATOR_TOKEN)
+			return asked.headers.get('Location') ?? ''
+		},
+		status: 200,
+		entries: 1,
+	},
+	'put /v1/tenants/{id}/hold': { path: ({ id }) => `/v1/tenants/${id}/hold`, status: 200, entries: 1 },
+	'delete /v1/tenants/{id}/hold': { path: ({ id }) => `/v1/tenants/${id}/hold`, status: 200, entries: 1 },
 	'put /v1/collections/{collection}': {
 		path: () => '/v1/collections/more',
 		body: { schema: people },
@@ -106,13 +129,15 @@ test('every route that changes something has a row here', () => {
 for (const [route, row] of Object.entries(rows)) {
 	const [method = '', pattern = ''] = route.split(' ')
 	const verb = method.toUpperCase()
-	const isOperators = pattern.startsWith('/v1/tenants')
+	const isOperators = /^\/v1\/(tenants|erasures)/.test(pattern)
+
+	const bodyOf = (tenant: NewTenant) => (typeof row.body === 'function' ? row.body(tenant) : row.body)
 
 	test(`[I1] ${route}: a retry has one effect and the first answer, byte for byte`, async () => {
 		const { tenant, spare, tag } = await prepare()
 		const bearer = isOperators ? bindings.OPERATOR_TOKEN : tenant.secret
-		const path = row.path?.(tenant, spare) ?? pattern
-		const ask = (body = row.body, key = 'first') =>
+		const path = (await row.path?.(tenant, spare)) ?? pattern
+		const ask = (body: unknown = bodyOf(tenant), key = 'first') =>
 			send(verb, path, bearer, body, { ...row.headers?.(tag), 'Idempotency-Key': key })
 
 		const before = await positionOf(tenant)
@@ -138,21 +163,24 @@ for (const [route, row] of Object.entries(rows)) {
 
 		// The same request, written differently, is the same request.
 		if (row.body !== undefined) {
-			const spaced = await ask(JSON.stringify(row.body, null, 3).replace('"', '\n"'))
+			const spaced = await ask(JSON.stringify(bodyOf(tenant), null, 3).replace('"', '\n"'))
 			expect(await shown(spaced)).toEqual(first)
 		}
-		const quoted = await send(verb, path, bearer, row.body, { ...row.headers?.(tag), 'Idempotency-Key': '"first"' })
+		const quoted = await send(verb, path, bearer, bodyOf(tenant), {
+			...row.headers?.(tag),
+			'Idempotency-Key': '"first"',
+		})
 		expect(await shown(quoted)).toEqual(first)
 	})
 
 	test(`[I1] ${route}: a key belongs to one request, and to one caller and path`, async () => {
 		const { tenant, spare, tag } = await prepare()
 		const bearer = isOperators ? bindings.OPERATOR_TOKEN : tenant.secret
-		const path = row.path?.(tenant, spare) ?? pattern
+		const path = (await row.path?.(tenant, spare)) ?? pattern
 		const slug = `mismatch-${crypto.randomUUID()}`
 		const named = (body: unknown) => (pattern === '/v1/tenants' ? { ...(body as object), slug } : body)
 		const key = { 'Idempotency-Key': `key-${slug}` }
-		const first = await send(verb, path, bearer, named(row.body), { ...row.headers?.(tag), ...key })
+		const first = await send(verb, path, bearer, named(bodyOf(tenant)), { ...row.headers?.(tag), ...key })
 		expect(first.status).toBe(row.status)
 		const before = await positionOf(tenant)
 		const other =
@@ -167,7 +195,7 @@ for (const [route, row] of Object.entries(rows)) {
 		// Another key of the same tenant, and the same key at another path, are other requests.
 		const made = await send('POST', '/v1/keys', tenant.secret, { scopes: ['read', 'write', 'schema', 'keys'] })
 		const { secret } = await made.json<{ secret: string }>()
-		const byOther = await send(verb, path, secret, row.body, { ...row.headers?.(tag), ...key })
+		const byOther = await send(verb, path, secret, bodyOf(tenant), { ...row.headers?.(tag), ...key })
 		expect(byOther.headers.has('Idempotency-Replayed')).toBe(false)
 		const elsewhere = await send('PUT', '/v1/collections/elsewhere', tenant.secret, { schema: {} }, key)
 		expect([elsewhere.status, elsewhere.headers.get('Idempotency-Replayed')]).toEqual([201, null])

@@ -2,10 +2,12 @@ import { abortAllDurableObjects, evictDurableObject, runDurableObjectAlarm, runI
 import { env } from 'cloudflare:workers'
 import { expect, test, vi } from 'vitest'
 import type { Caller, Command, OperationName, Operations, Shard, WakeUp } from '../../core/contract.ts'
+import type { ErasureCall } from '../../core/erasure.ts'
 import { mintTenantId, parseRegion } from '../../core/ids.ts'
 import { parseKey } from '../../core/keys.ts'
 import { type Env, shardOf } from '../../workers/env.ts'
 import { TenantShard, type TenantShardPorts } from '../../workers/shard-do/tenant-shard.ts'
+import { shardPorts } from '../../workers/wire.ts'
 import { people } from '../shard.ts'
 import { type NewTenant, newTenant, send } from './client.ts'
 import { gatherLog } from './log.ts'
@@ -199,7 +201,11 @@ test('[D1] [I1] writes that an abort cuts short are there once or not at all, an
 /** Runs the alarm's code over the tenant's storage with ports of the test. */
 function ringWith(tenant: NewTenant, announce: (wakeUp: WakeUp) => Promise<void>): Promise<{ armed: number | null }> {
 	return runInDurableObject(stubOf(tenant), async (_instance, state) => {
-		const ports: TenantShardPorts = { announce, log: () => {} }
+		const { readControl } = shardPorts(bindings)
+		const told = async (message: WakeUp | ErasureCall) => {
+			if (!('kind' in message)) await announce(message)
+		}
+		const ports: TenantShardPorts = { announce: told, readControl, log: () => {} }
 		const shard = new TenantShard(state, bindings, ports)
 		await state.storage.deleteAlarm()
 		await shard.alarm()

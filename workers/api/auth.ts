@@ -1,4 +1,5 @@
-import { parseTenantId, regionOf } from '../../core/ids.ts'
+import type { Control } from '../../core/control.ts'
+import { parseTenantId, regionOf, type TenantId } from '../../core/ids.ts'
 import { hashSecret, looksLikeKey, type ParsedKey, parseKey, sameHash } from '../../core/keys.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import type { Call, OperatorCall, TenantCall } from './call.ts'
@@ -57,15 +58,28 @@ export function authenticateOperator(
 
 /**
  * The tenant that an operator names in the path. Its control object must say that it exists before any object is called
- * (T3), so a made-up id ends here as 404.
+ * (T3), so a made-up id ends here as 404, and an erased tenant as 410.
  */
 export async function authoriseTenantId(call: OperatorCall, text: string): Promise<Outcome<TenantCall>> {
+	const registered = await readControl(call, text)
+	if (!registered.ok) return registered
+	const { tenant, control } = registered.value
+	if (control.state !== 'active') return refuse('tenant_erased', 'this tenant was erased, or is being erased')
+	return accept(Object.assign(call, { tenant }))
+}
+
+/** The control object of a tenant that exists or existed. */
+export async function readControl(
+	call: OperatorCall,
+	text: string,
+): Promise<Outcome<{ tenant: TenantId; control: Control }>> {
 	const tenant = parseTenantId(text)
 	if (!tenant || !call.ports.config.regions.includes(regionOf(tenant))) return unknownTenant()
 	const registered = await reach(call, 'control.read', () => call.ports.control(regionOf(tenant)).read(tenant))
 	if (!registered.ok) return registered
-	if (registered.value?.control.state !== 'active') return unknownTenant()
-	return accept(Object.assign(call, { tenant }))
+	const control = registered.value?.control
+	if (!control || control.state === 'provisioning' || control.state === 'abandoned') return unknownTenant()
+	return accept({ tenant, control })
 }
 
 function unknownTenant(): Outcome<never> {

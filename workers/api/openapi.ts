@@ -141,7 +141,7 @@ const headerDescriptions: Record<string, string> = {
 function refusalsOf({ definition, access }: Pick<Route, 'definition' | 'access'>): RefusalCode[] {
 	const codes: RefusalCode[] = ['invalid_request', ...definition.refusals, 'internal']
 	if (access.audience !== 'public') codes.push('unauthorized', 'insufficient_scope', 'unavailable')
-	if (access.audience === 'tenant') codes.push('tenant_suspended', 'rate_limited')
+	if (access.audience === 'tenant') codes.push('tenant_suspended', 'tenant_erased', 'rate_limited')
 	if (definition.mutates) codes.push('idempotency_mismatch')
 	return [...new Set(codes)]
 }

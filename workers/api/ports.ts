@@ -1,6 +1,8 @@
 import type { Bucket } from '../../core/bucket.ts'
+import type { PublicKey } from '../../core/certificate.ts'
 import type { Shard } from '../../core/contract.ts'
 import type { Claim, ControlStore } from '../../core/control.ts'
+import type { ErasureStore } from '../../core/erasure.ts'
 import type { RandomBytes, Region, TenantId } from '../../core/ids.ts'
 import type { Metrics } from '../../core/metrics.ts'
 import type { Monitor } from '../../core/monitor.ts'
@@ -17,6 +19,12 @@ export interface ApiPorts {
 	control(region: Region): ControlStore
 	/** Where a region's archives lie. */
 	bucket(region: Region): Bucket
+	/** The records of erasures in a region that `config.regions` names. */
+	erasures(region: Region): ErasureStore
+	/** The public key of the certificates. */
+	certificateKey(): Promise<PublicKey>
+	/** The name of a claim, which tells nothing about its value. */
+	claimName(kind: ClaimKind, value: string): string
 	/** The claim of a value. The implementation hashes the value, so it may hold anything. */
 	claim(kind: ClaimKind, value: string): Claim
 	view: View

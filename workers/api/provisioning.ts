@@ -7,7 +7,7 @@ import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { open, seal } from '../../core/seal.ts'
 import { homeShard } from '../../core/shard-map.ts'
 import type { OperatorCall } from './call.ts'
-import { describe, reach } from './reach.ts'
+import { attempt, reach } from './reach.ts'
 
 export interface NewTenant {
 	slug: string
@@ -82,7 +82,11 @@ async function createTenant(call: OperatorCall, wanted: NewTenant, minted: Minte
 	// 2. Register the right to exist, not yet in force, so that nothing of the tenant is ever outside the registry.
 	const registered = await register(call, control, minted)
 	if (!registered.ok) return registered
-	if (registered.value.control.state === 'abandoned') return giveUp(call, slug, tenant)
+	const { state } = registered.value.control
+	if (state === 'abandoned') return giveUp(call, slug, tenant)
+	// A retry of a creation whose tenant was erased since must not bring it back.
+	if (state === 'erasing' || state === 'erased')
+		return refuse('tenant_erased', 'this tenant was created, and erased since')
 
 	// 3. Make the shard. Until step 4 nobody can reach it: its key was not handed out, and operators are asked for `active`.
 	const shard = call.ports.shardOf(tenant, homeShard)
@@ -165,7 +169,9 @@ async function replay(call: OperatorCall, minted: Minted): Promise<Outcome<Provi
 		call.ports.control(regionOf(minted.tenant)).read(minted.tenant),
 	)
 	if (!registered.ok) return registered
-	return registered.value?.control.state === 'active' ? accept({ ...minted, replayed: true }) : slugTaken()
+	const state = registered.value?.control.state
+	const existed = state === 'active' || state === 'erasing' || state === 'erased'
+	return existed ? accept({ ...minted, replayed: true }) : slugTaken()
 }
 
 function slugTaken(): Outcome<never> {
@@ -183,13 +189,4 @@ function mint(call: OperatorCall, region: Region): Minted {
 function unseal(key: string, draft: string): Minted | null {
 	const text = open(key, draft)
 	return text === null ? null : JSON.parse(text)
-}
-
-/** A step that completes itself later when it is lost. */
-async function attempt(call: OperatorCall, part: string, work: () => Promise<void>): Promise<void> {
-	try {
-		await work()
-	} catch (error) {
-		call.ports.log('warn', 'unreachable', { request_id: call.requestId, tenant: call.tenant, part, ...describe(error) })
-	}
 }

@@ -33,6 +33,15 @@ export async function reach<T>(call: Call, part: string, work: () => Promise<T>)
 	}
 }
 
+/** A step that completes itself later when it is lost. */
+export async function attempt(call: Call, part: string, work: () => Promise<void>): Promise<void> {
+	try {
+		await work()
+	} catch (error) {
+		call.ports.log('warn', 'unreachable', { request_id: call.requestId, tenant: call.tenant, part, ...describe(error) })
+	}
+}
+
 /** What a log may say about an error: its kind and where it came from. Its message may hold what a client sent. */
 export function describe(error: unknown): { error: string; stack: string } {
 	if (!(error instanceof Error)) return { error: typeof error, stack: '' }

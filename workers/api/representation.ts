@@ -1,3 +1,4 @@
+import { readCertificate } from '../../core/certificate.ts'
 import type {
 	Change,
 	CollectionInfo,
@@ -9,6 +10,8 @@ import type {
 	WebhookAttempt,
 	WebhookInfo,
 } from '../../core/contract.ts'
+import type { Control } from '../../core/control.ts'
+import { type ErasureRecord, erasureStatus } from '../../core/erasure.ts'
 import { type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import type { ExportInfo, JobState } from '../../core/job.ts'
 import type { Freshness, ViewCollection, ViewRecord, ViewTenant } from '../../core/view.ts'
@@ -116,6 +119,26 @@ export function showTenant(tenant: ViewTenant): ShownTenant {
 
 export function showTenantInfo(tenant: TenantInfo): ShownTenant & { limits: TenantLimits; usage: TenantInfo['usage'] } {
 	return { ...showTenant(tenant), limits: tenant.limits, usage: tenant.usage }
+}
+
+export function showErasure(record: ErasureRecord, control: Control, now: number) {
+	const { id, tenant, requestedBy, requestedAt, certificate: jws } = record
+	const certificate = jws === null ? null : readCertificate(jws)
+	const inForce = control.erasure?.id === id ? control : null
+	return {
+		id,
+		tenant,
+		region: regionOf(tenant),
+		status: erasureStatus(control, record, now),
+		requested_by: requestedBy,
+		requested_at: timeOf(requestedAt),
+		due_at: inForce?.erasure ? timeOf(inForce.erasure.dueAt) : null,
+		held_since: inForce?.hold ? timeOf(inForce.hold.at) : null,
+		steps: record.done.map(({ step, at }) => ({ step, done_at: timeOf(at) })),
+		horizon: certificate?.horizon ?? null,
+		certificate,
+		certificate_jws: jws,
+	}
 }
 
 export function showViewCollection({ tenant, name, records }: ViewCollection): ViewCollection {

@@ -3,6 +3,7 @@ import { batchRoutes } from './batch.ts'
 import { changeRoutes } from './changes.ts'
 import { collectionRoutes } from './collections.ts'
 import { docsRoutes } from './docs.ts'
+import { erasureRoutes } from './erasures.ts'
 import { exportRoutes } from './exports.ts'
 import { keyRoutes } from './keys.ts'
 import { metricsRoutes } from './metrics.ts'
@@ -18,6 +19,7 @@ import { webhookRoutes } from './webhooks.ts'
 const described: readonly Route[] = [
 	...docsRoutes,
 	...tenantsRoutes,
+	...erasureRoutes,
 	...viewRoutes,
 	...metricsRoutes,
 	...sloRoutes,

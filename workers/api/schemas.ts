@@ -1,9 +1,12 @@
 import { z } from '@hono/zod-openapi'
+import { keySet } from '../../core/certificate.ts'
 import { changeOps, scopes, webhookDisabledReasons, webhookFailures } from '../../core/contract.ts'
+import { erasureStatuses, erasureSteps } from '../../core/erasure.ts'
 import { recordIdPattern } from '../../core/ids.ts'
 import {
 	batchOperationsMax,
 	changesLimitMax,
+	graceSecondsMax,
 	listLimitMax,
 	nameCharsMax,
 	slugCharsMax,
@@ -239,6 +242,56 @@ export const tenant = tenantSummary
 export const createdTenant = tenantSummary
 	.extend({ api_key: z.object({ id: mintedId, secret: z.string(), scopes: z.array(z.enum(scopes)) }) })
 	.openapi('CreatedTenant')
+
+export const erasureQuery = z.object({ grace_seconds: z.int().min(0).max(graceSecondsMax).optional() })
+export const tenantErasureInput = z.strictObject({ slug: z.string().max(slugCharsMax) }).openapi('TenantErasureInput')
+export const erasureParams = z.object({ id: tenantIdText })
+const counts = z.record(z.string(), count)
+const certificate = z
+	.object({
+		format: z.literal('freehold-erasure-certificate/1'),
+		erasure: z.string(),
+		tenant: tenantIdText,
+		region: z.string(),
+		requested_by: z.string(),
+		requested_at: time,
+		begun_at: time,
+		verified_at: time,
+		issued_at: time,
+		stores: z.array(
+			z.object({
+				store: z.string(),
+				check: z.string(),
+				found_before: counts,
+				found_after: counts,
+				unrecoverable_from: time,
+			}),
+		),
+		horizon: time,
+		retention_days: counts,
+		limits: z.array(z.string()),
+	})
+	.openapi('ErasureCertificate')
+export const erasure = z
+	.object({
+		id: tenantIdText,
+		tenant: tenantIdText,
+		region: z.string(),
+		status: z.enum(erasureStatuses),
+		requested_by: z.string(),
+		requested_at: time,
+		due_at: time.nullable(),
+		held_since: time.nullable(),
+		steps: z.array(z.object({ step: z.enum(erasureSteps), done_at: time })),
+		horizon: time.nullable(),
+		certificate: certificate.nullable(),
+		certificate_jws: z.string().nullable(),
+	})
+	.openapi('Erasure')
+export const hold = z
+	.object({ tenant: tenantIdText, held: z.boolean(), since: time.optional(), by: z.string().optional() })
+	.openapi('LegalHold')
+export const jwks = z.object(keySet.shape).openapi('KeySet')
 
 const lag = { shards: count, shards_behind: count, worst_lag_ms: count, dead_letters: count }
 export const freshness = z

@@ -55,6 +55,7 @@ export const tenantsRoutes: readonly Route[] = [
 				'invalid_json',
 				'slug_taken',
 				'idempotency_in_progress',
+				'tenant_erased',
 				'payload_too_large',
 				'unsupported_media_type',
 				'validation_failed',
@@ -120,7 +121,7 @@ export const tenantsRoutes: readonly Route[] = [
 			summary: 'Read a tenant, from its shard',
 			params: tenantParams,
 			answers: { 200: { description: 'The tenant', schema: tenant, example: tenantExample } },
-			refusals: ['not_found'],
+			refusals: ['not_found', 'tenant_erased'],
 		},
 		async (call) => {
 			const authorised = await authoriseTenantId(call, call.c.req.param('id') ?? '')
@@ -141,7 +142,14 @@ export const tenantsRoutes: readonly Route[] = [
 			answers: {
 				200: { description: 'Changed', schema: tenant, example: tenantExample, headers: ['Freehold-Position'] },
 			},
-			refusals: ['invalid_json', 'not_found', 'payload_too_large', 'unsupported_media_type', 'validation_failed'],
+			refusals: [
+				'invalid_json',
+				'not_found',
+				'payload_too_large',
+				'tenant_erased',
+				'unsupported_media_type',
+				'validation_failed',
+			],
 			mutates: true,
 		},
 		async (call) => {

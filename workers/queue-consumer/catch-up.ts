@@ -14,7 +14,7 @@ export type End =
 	| { end: 'current' }
 	/** The turn was used up before the shard was. */
 	| { end: 'unfinished'; head: number }
-	/** The wake-up is of an epoch that the view has left. */
+	/** The wake-up is of an epoch that the view has left, or of an erased tenant. */
 	| { end: 'superseded' }
 	| { end: 'epoch_ahead'; viewEpoch: number }
 	| { end: 'refused'; reason: Refusal }
@@ -98,8 +98,8 @@ async function meet(wakeUp: WakeUp, writer: ViewWriter, ports: Turn): Promise<Wa
 	if (reply.kind === 'refused') return reply.reason
 	await writer.startWatermark({ tenant, shard, epoch, head: reply.page.head })
 	const watermark = await writer.readWatermark(wakeUp)
-	if (watermark === null) throw new Error('a watermark that was just started is not there')
-	return watermark
+	// Only an erasure keeps a watermark from being started.
+	return watermark ?? 'unknown_shard'
 }
 
 type Applied = { outcome: 'applied' | 'overtaken' | 'refused' } | { outcome: 'set_aside'; entry: PoisonEntry }

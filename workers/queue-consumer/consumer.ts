@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import type { Shard, WakeUp } from '../../core/contract.ts'
+import type { ErasureCall } from '../../core/erasure.ts'
 import { parseTenantId, type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import type { JobWakeUp } from '../../core/job.ts'
 import { retrySecondsMax, shardsAtOnceMax } from '../../core/limits.ts'
@@ -27,7 +28,9 @@ export interface Ports {
 	view(region: Region): ViewStore
 	shardOf(tenant: TenantId, shard: number): Pick<Shard, 'pull'>
 	/** Sends a wake-up to the queue of its tenant's region. */
-	announce(wakeUp: WakeUp): Promise<void>
+	announce(message: WakeUp | ErasureCall): Promise<void>
+	/** Goes on with a tenant's erasure; false when there is more to do at once. */
+	erase(call: ErasureCall): Promise<boolean>
 	/** Milliseconds; only differences are used. */
 	now(): number
 	/** Resolves after `ms`, or at once when the signal aborts. */
@@ -42,7 +45,7 @@ export interface Ports {
 
 /** Never throws: whatever goes wrong with one shard is retried with that shard's messages. */
 export async function consume(messages: readonly Message[], ports: Ports): Promise<void> {
-	const { groups: waiting, jobs } = sort(messages, ports)
+	const { groups: waiting, jobs, erasures } = sort(messages, ports)
 	const writers = new Map<Region, ViewWriter>()
 	const writerOf = (region: Region) => {
 		const writer = writers.get(region) ?? new ViewWriter(ports.view(region))
@@ -57,7 +60,11 @@ export async function consume(messages: readonly Message[], ports: Ports): Promi
 	const jobWorker = async () => {
 		for (const job of jobs) await deliverJob(job, ports)
 	}
-	await Promise.all([jobWorker(), ...Array.from({ length: shardsAtOnceMax }, worker)])
+	await Promise.all([
+		jobWorker(),
+		...erasures.map((one) => deliverErasure(one, ports)),
+		...Array.from({ length: shardsAtOnceMax }, worker),
+	])
 }
 
 interface Group {
@@ -118,17 +125,32 @@ async function settles(wakeUp: WakeUp, writerOf: WriterOf, ports: Ports): Promis
 				return true
 		}
 	} catch (error) {
-		const sqlstate = error instanceof DatabaseFailure ? error.sqlstate : null
-		// The message of an error may quote data; its name and SQLSTATE do not.
-		ports.log('error', 'delivery_failed', {
-			tenant,
-			shard,
-			epoch,
-			error: error instanceof Error ? error.name : typeof error,
-			sqlstate,
-		})
+		logFailure(wakeUp, error, ports)
 		return false
 	}
+}
+
+interface ErasureGroup {
+	call: ErasureCall
+	message: Message
+}
+
+/** Steps of an erasure take their turn like pages; what is not done yet is called for again. */
+async function deliverErasure({ call, message }: ErasureGroup, ports: Ports): Promise<void> {
+	try {
+		if (!(await ports.erase(call))) await ports.announce(call)
+		message.ack()
+	} catch (error) {
+		logFailure(call, error, ports)
+		message.retry({ delaySeconds: retrySeconds(message.attempts, ports.random()) })
+	}
+}
+
+/** The message of an error may quote data; its name and SQLSTATE do not. */
+function logFailure({ tenant, shard, epoch }: WakeUp | ErasureCall, error: unknown, ports: Ports): void {
+	const sqlstate = error instanceof DatabaseFailure ? error.sqlstate : null
+	const name = error instanceof Error ? error.name : typeof error
+	ports.log('error', 'delivery_failed', { tenant, shard, epoch, error: name, sqlstate })
 }
 
 /** Doubles with each attempt up to `retrySecondsMax`; the upper half of the wait is random, so that failures spread out. */
@@ -153,12 +175,17 @@ const shardName = {
 const messageSchema = z.union([
 	z.object({ kind: z.undefined().optional(), ...shardName, head: z.int().nonnegative() }),
 	z.object({ kind: z.literal('job'), ...shardName, job: z.string().max(100) }),
+	z.object({ kind: z.literal('erasure'), ...shardName }),
 ])
 
 /** Messages of one shard and epoch go together; what is no message of ours is acknowledged, because no retry would make it one. */
-function sort(messages: readonly Message[], ports: Ports): { groups: Group[]; jobs: Iterable<JobGroup> } {
+function sort(
+	messages: readonly Message[],
+	ports: Ports,
+): { groups: Group[]; jobs: Iterable<JobGroup>; erasures: ErasureGroup[] } {
 	const groups = new Map<string, Group>()
 	const jobs = new Map<string, JobGroup>()
+	const erasures: ErasureGroup[] = []
 	for (const message of messages) {
 		const parsed = messageSchema.safeParse(message.body)
 		if (!parsed.success) {
@@ -167,6 +194,10 @@ function sort(messages: readonly Message[], ports: Ports): { groups: Group[]; jo
 			continue
 		}
 		const { tenant, shard, epoch } = parsed.data
+		if (parsed.data.kind === 'erasure') {
+			erasures.push({ call: parsed.data, message })
+			continue
+		}
 		if (parsed.data.kind === 'job') {
 			const { job } = parsed.data
 			const group = jobs.get(job) ?? { wakeUp: { kind: 'job', tenant, shard, epoch, job }, messages: [] }
@@ -183,5 +214,5 @@ function sort(messages: readonly Message[], ports: Ports): { groups: Group[]; jo
 			if (wakeUp.head > group.wakeUp.head) group.wakeUp = wakeUp
 		}
 	}
-	return { groups: [...groups.values()], jobs: jobs.values() }
+	return { groups: [...groups.values()], jobs: jobs.values(), erasures }
 }

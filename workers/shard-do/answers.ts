@@ -83,6 +83,7 @@ const resting: Resting = {
 	'export.delete': whole,
 	'tenant.get': whole,
 	'tenant.update': whole,
+	'tenant.erasure': whole,
 }
 
 function given(seal: string | null): string {

@@ -1,6 +1,7 @@
 import type { RandomBytes } from '../../core/ids.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import { type Definition, loadDefinition } from './definition.ts'
+import { readErasure } from './erasure.ts'
 import { type KeyRow, loadKey } from './keys.ts'
 import { readTenant, type TenantRow } from './tenant.ts'
 
@@ -18,6 +19,7 @@ export class Catalog {
 	#token: string | null = null
 	#tenant: TenantRow | null = null
 	#snapshot: boolean | null = null
+	#fenced: boolean | null = null
 	readonly #keys = new Map<string, KeyRow | null>()
 	readonly #definitions = new Map<string, Definition>()
 
@@ -51,6 +53,12 @@ export class Catalog {
 		return this.#snapshot
 	}
 
+	/** Whether the tenant is being erased: then nothing is answered any more. */
+	fenced(): boolean {
+		this.#fenced ??= readErasure(this.#sql)?.stage === 'fenced'
+		return this.#fenced
+	}
+
 	key(id: string): KeyRow | null {
 		const kept = this.#keys.get(id)
 		if (kept !== undefined) return kept
@@ -74,6 +82,7 @@ export class Catalog {
 		this.#token = token
 		this.#tenant = null
 		this.#snapshot = null
+		this.#fenced = null
 		this.#keys.clear()
 		this.#definitions.clear()
 	}

@@ -19,6 +19,8 @@ import {
 	type WebhookPullReply,
 	type WebhookReport,
 } from '../../core/contract.ts'
+import type { Control } from '../../core/control.ts'
+import type { ErasureOrder, ShardRemains } from '../../core/erasure.ts'
 import type { RandomBytes } from '../../core/ids.ts'
 import type { JobCall, JobCallName, JobReply, JobRequest } from '../../core/job.ts'
 import {
@@ -39,6 +41,8 @@ import { Catalog } from './catalog.ts'
 import { deleteCollection, getCollection, listCollections, putCollection } from './collections.ts'
 import { runningChange } from './definition.ts'
 import type { Duty, Moment } from './duty.ts'
+import { Erasing } from './erasing.ts'
+import { noteErasure, readErasure } from './erasure.ts'
 import { createExport, deleteExport, downloadExport, getExport, listExports } from './export.ts'
 import { expire, Idempotencies } from './idempotency.ts'
 import { expireJob, runJobCall } from './job-calls.ts'
@@ -77,6 +81,8 @@ export interface ShardPorts {
 	lookAt(atMs: number): void
 	/** Sends the message to its consumer in this tenant's region; may fail. */
 	announce(message: Announcement): Promise<void>
+	/** Empties the storage for good, the alarm included. */
+	deleteAll(): Promise<void>
 }
 
 /** The scope that each operation asks of a key; null for what only operators do. */
@@ -112,12 +118,14 @@ const scopeOf: Record<OperationName, Scope | null> = {
 	'export.delete': 'export',
 	'tenant.get': 'read',
 	'tenant.update': null,
+	'tenant.erasure': 'erase',
 }
 
 /** What operators may do for a tenant: look at it, limit it, and carry it elsewhere as a whole. */
 const operatorOperations: readonly OperationName[] = [
 	'tenant.get',
 	'tenant.update',
+	'tenant.erasure',
 	'export.create',
 	'export.get',
 	'export.list',
@@ -159,6 +167,7 @@ export class Shard {
 	#journal: Journal | null = null
 	readonly #segments: Segments
 	readonly #webhooks: WebhookFeed
+	readonly #erasing: Erasing
 	/** What else wants the alarm. */
 	readonly #duties: readonly Duty[]
 	#acknowledged = 0
@@ -186,7 +195,8 @@ export class Shard {
 		this.#segments = new Segments(ports.sql)
 		this.#webhooks = new WebhookFeed(ports.sql, this.#segments, () => fractionOf(ports.random))
 		this.#jobs = new JobAnnouncer(ports.sql)
-		this.#duties = [this.#webhooks, this.#jobs]
+		this.#erasing = new Erasing({ ...ports, catalog: this.#catalog })
+		this.#duties = [this.#webhooks, this.#jobs, this.#erasing]
 		if (!isProvisioned(ports.sql)) return
 		migrate(ports.sql)
 		const journal = this.#load()
@@ -232,9 +242,32 @@ export class Shard {
 		return { ...outcome, ...rest }
 	}
 
+	/**
+	 * Brings the shard in line with its control object, which is right where the two differ: what was erased is erased again,
+	 * whatever copy of the database this is. False when the shard has no right to answer.
+	 */
+	admit(control: Control | null): boolean {
+		const admitted = this.#erasing.admit(control, this.#journal !== null)
+		if (!isProvisioned(this.#ports.sql)) this.#journal = null
+		return admitted
+	}
+
+	/** Expects a turn of its own, like a write. */
+	obey(order: ErasureOrder, control: Control | null): ShardRemains {
+		const remains = this.#erasing.obey(order, control, this.#journal !== null)
+		if (remains.buried) this.#journal = null
+		return remains
+	}
+
+	/** Whether an erasure was asked for: then the control object has to be read again before the alarm does anything. */
+	mayBeErased(): boolean {
+		return this.#journal !== null && readErasure(this.#ports.sql) !== null
+	}
+
 	/** Creates the tenant's database; repeated with the same values, it changes nothing and answers the same. */
 	provision(asked: Provisioning): Outcome<{ head: number }> {
 		const { sql } = this.#ports
+		if (this.#erasing.isErased()) return tenantErased()
 		if (isProvisioned(sql)) {
 			const tenant = readTenant(sql)
 			const same = tenant.id === asked.tenant && tenant.shard === asked.shard && tenant.slug === asked.slug
@@ -278,6 +311,7 @@ export class Shard {
 		const journal = this.#journal
 		if (!journal) return { kind: 'refused', reason: 'unknown_shard' }
 		this.#catalog.refresh()
+		if (this.#catalog.fenced()) return { kind: 'refused', reason: 'epoch' }
 		const reply = this.#pages.read(request, journal, () => this.#checksum(journal))
 		if (reply.kind !== 'refused') this.#acknowledge(request.applied ?? request.after)
 		return reply
@@ -285,7 +319,7 @@ export class Shard {
 
 	pullWebhook(asked: WebhookPull): WebhookPullReply {
 		const journal = this.#journal
-		if (!journal) return { kind: 'idle' }
+		if (!journal || this.#isFenced()) return { kind: 'idle' }
 		const reply = this.#webhooks.pull(asked, this.#moment(journal))
 		// A look reads so many entries; what lies beyond them is the alarm's to find.
 		if (reply.kind === 'idle') this.#armForDuties(journal)
@@ -295,7 +329,7 @@ export class Shard {
 	/** Expects a turn of its own, like a write. */
 	reportWebhook(report: WebhookReport): boolean {
 		const journal = this.#journal
-		if (!journal) return false
+		if (!journal || this.#isFenced()) return false
 		const moment = this.#moment(journal)
 		const work = this.#workOf(journal, { now: moment.now, actor: 'system', request: null })
 		const outcome = attempt(work, () => {
@@ -317,8 +351,7 @@ export class Shard {
 	/** Runs in a turn, as a write does. */
 	rebuild({ tenant, shard, id, askedAt }: RebuildRequest): RebuildReply {
 		const journal = this.#journal
-		if (!journal) return { kind: 'refused', reason: 'unknown_shard' }
-		this.#catalog.refresh()
+		if (!journal || this.#isFenced()) return { kind: 'refused', reason: 'unknown_shard' }
 		const own = this.#catalog.tenant()
 		if (own.id !== tenant || own.shard !== shard) return { kind: 'refused', reason: 'unknown_shard' }
 		const present = journal.segments.rebuildEntry(id, askedAt - clockSkewMsMax, journal.head)
@@ -337,8 +370,7 @@ export class Shard {
 
 	/** Answers the consumer of a job. */
 	job<N extends JobCallName>(request: JobRequest<N>): JobReply<N> {
-		if (!this.#journal) return { ok: false, reason: 'gone' }
-		this.#catalog.refresh()
+		if (!this.#journal || this.#isFenced()) return { ok: false, reason: 'gone' }
 		const { id, shard, epoch } = this.#catalog.tenant()
 		if (id !== request.tenant || shard !== request.shard || epoch !== request.epoch)
 			return { ok: false, reason: 'gone' }
@@ -371,6 +403,8 @@ export class Shard {
 		this.#idempotencies.forget()
 		this.#webhooks.forget()
 		this.#announcer.settle(false)
+		// The transaction that buried the shard may be the one that failed.
+		if (!this.#journal && isProvisioned(this.#ports.sql)) this.#load()
 	}
 
 	async alarm(): Promise<void> {
@@ -382,9 +416,9 @@ export class Shard {
 	async look(): Promise<void> {
 		const { sql } = this.#ports
 		const journal = this.#journal
-		if (!journal) return
 		const now = this.#ports.clock()
-		this.#catalog.refresh()
+		if (!journal) return this.#erasing.rest(now)
+		if (this.#isFenced()) return this.#erasing.alarm(this.#moment(journal))
 		if (this.#changing) this.#changing = sql.transaction(() => this.#stepChange(journal, now))
 		journal.commit()
 		if (journal.totals.unsummed()) this.#digested = stepDigest(sql, this.#catalog, journal.totals)
@@ -464,6 +498,11 @@ export class Shard {
 		if (at !== null) this.#ports.arm(at)
 	}
 
+	#isFenced(): boolean {
+		this.#catalog.refresh()
+		return this.#catalog.fenced()
+	}
+
 	#moment({ head }: Journal): Moment {
 		this.#catalog.refresh()
 		return { now: this.#ports.clock(), head, tenant: this.#catalog.tenant() }
@@ -519,9 +558,10 @@ export class Shard {
 	/** Holds the caller against what the catalog says now; reading it touches storage at every event (S1). */
 	#authorise(command: Command, now: number): Outcome<Authorised> {
 		const unknown = refuse('unauthorized', 'the key is not valid')
-		if (!this.#journal) return unknown
+		if (!this.#journal) return this.#erasing.isErased() ? tenantErased() : unknown
 		const { caller, operation } = command
 		this.#catalog.refresh()
+		if (this.#catalog.fenced()) return tenantErased()
 		const tenant = this.#catalog.tenant()
 		if (tenant.id !== command.tenant || tenant.shard !== command.shard) return unknown
 		if (caller.kind === 'operator') {
@@ -623,8 +663,14 @@ export class Shard {
 				return getTenant(work)
 			case 'tenant.update':
 				return updateTenant(work, operation)
+			case 'tenant.erasure':
+				return noteErasure(work, operation)
 		}
 	}
+}
+
+function tenantErased(): Outcome<never> {
+	return refuse('tenant_erased', 'this tenant was erased')
 }
 
 /** Writes the journal's entries of an operation that has ended well. */

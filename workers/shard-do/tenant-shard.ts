@@ -14,9 +14,13 @@ import type {
 	WebhookPullReply,
 	WebhookReport,
 } from '../../core/contract.ts'
+import type { Control } from '../../core/control.ts'
+import type { ErasureOrder, ShardRemains } from '../../core/erasure.ts'
+import { parseTenantId, type TenantId } from '../../core/ids.ts'
 import type { JobCallName, JobReply, JobRequest } from '../../core/job.ts'
 import { pooled } from '../../core/random.ts'
-import { type Outcome, refuse } from '../../core/refusal.ts'
+import { accept, type Outcome, refuse } from '../../core/refusal.ts'
+import { Admission } from './admission.ts'
 import { objectSql } from './object-sql.ts'
 import { Shard } from './shard.ts'
 import { Turn } from './turn.ts'
@@ -24,6 +28,8 @@ import { Turn } from './turn.ts'
 /** What `workers/main.ts` gives the object: the way to the consumer and to the log. */
 export interface TenantShardPorts {
 	announce(message: Announcement): Promise<void>
+	/** Reads the control object of this object's tenant. */
+	readControl(tenant: TenantId): Promise<Control | null>
 	log(level: 'info' | 'error', event: string, fields: Record<string, string | number | boolean | null>): void
 }
 
@@ -37,6 +43,7 @@ const random = pooled((bytes) => crypto.getRandomValues(bytes))
 export class TenantShard<Env> extends DurableObject<Env> {
 	readonly #shard: Shard
 	readonly #turn: Turn
+	readonly #admission: Admission
 	readonly #ports: TenantShardPorts
 	/** Counts from the start of this instance. */
 	readonly #meter = { instance: crypto.randomUUID(), rowsWritten: 0, rowsRead: 0, messages: 0 }
@@ -59,6 +66,12 @@ export class TenantShard<Env> extends DurableObject<Env> {
 				this.#meter.messages += 1
 				return ports.announce(wakeUp)
 			},
+			deleteAll: () => ctx.storage.deleteAll(),
+		})
+		this.#admission = new Admission({
+			readControl: () => this.#readControl(),
+			admit: (control) => this.#shard.admit(control),
+			log: (level, event, fields) => ports.log(level, event, { shard: ctx.id.name ?? null, ...fields }),
 		})
 		this.#turn = new Turn({
 			// What an object writes without an `await` in between is one transaction already.
@@ -73,6 +86,10 @@ export class TenantShard<Env> extends DurableObject<Env> {
 	}
 
 	async execute<N extends OperationName>(command: Command<N>): Promise<Reply<Answer<N>>> {
+		if (!this.#admission.admitted) {
+			const admitted = await this.#admission.ask()
+			if (!admitted.ok) return { ...admitted, replayed: false, rate: null }
+		}
 		if (!Shard.writes(command.operation.name)) return this.#shard.execute(command)
 		return this.#turn.submit(() => this.#shard.execute(command))
 	}
@@ -81,10 +98,13 @@ export class TenantShard<Env> extends DurableObject<Env> {
 		if (this.ctx.id.name !== undefined && this.ctx.id.name !== `${asked.tenant}/${asked.shard}`) {
 			return refuse('unavailable', 'this object has another name', { retryAfter: 1 })
 		}
-		return this.#shard.provision(asked)
+		const admitted = await this.#admission.ask()
+		return admitted.ok ? this.#shard.provision(asked) : admitted
 	}
 
 	async pull(request: PullRequest): Promise<PullReply> {
+		if (!this.#admission.admitted && !(await this.#admission.ask()).ok)
+			return { kind: 'refused', reason: 'unknown_shard' }
 		const reply = this.#shard.pull(request)
 		if (reply.kind !== 'page' || reply.page.to === reply.page.from) return reply
 		const report = { ...this.#shard.gauges(), meter: { ...this.#meter } }
@@ -92,20 +112,34 @@ export class TenantShard<Env> extends DurableObject<Env> {
 	}
 
 	async pullWebhook(asked: WebhookPull): Promise<WebhookPullReply> {
+		if (!(await this.#admission.ask()).ok) return { kind: 'idle' }
 		return this.#shard.pullWebhook(asked)
 	}
 
 	async reportWebhook(report: WebhookReport): Promise<boolean> {
+		if (!(await this.#admission.ask()).ok) return false
 		return this.#turn.submit(() => this.#shard.reportWebhook(report))
 	}
 
 	async rebuild(request: RebuildRequest): Promise<RebuildReply> {
+		if (!(await this.#admission.ask()).ok) return { kind: 'refused', reason: 'unknown_shard' }
 		return this.#turn.submit(() => this.#shard.rebuild(request))
 	}
 
 	async job<N extends JobCallName>(request: JobRequest<N>): Promise<JobReply<N>> {
+		if (!(await this.#admission.ask()).ok) return { ok: false, reason: 'gone' }
 		if (!Shard.reports(request.call.name)) return this.#shard.job(request)
 		return this.#turn.submit(() => this.#shard.job(request))
+	}
+
+	/** The control object is read anew for every order, so that no message and no caller can erase what it does not name. */
+	async erase(order: ErasureOrder): Promise<Outcome<ShardRemains>> {
+		const control = await this.#admission.reconsider()
+		if (!control.ok) return control
+		const remains = await this.#turn.submit(() => this.#shard.obey(order, control.value))
+		// A live feed of what is gone has nothing more to say.
+		if (control.value?.state !== 'active') for (const socket of this.ctx.getWebSockets()) socket.close(1000)
+		return accept(remains)
 	}
 
 	/** Opens the live feed: a hibernating WebSocket that is told the journal's head after every commit. */
@@ -113,7 +147,8 @@ export class TenantShard<Env> extends DurableObject<Env> {
 		const header = request.headers.get('Freehold-Command')
 		if (request.headers.get('Upgrade') !== 'websocket' || header === null) return new Response(null, { status: 400 })
 		const command = JSON.parse(header) as Command<'changes.list'>
-		const reply = this.#shard.execute(command)
+		const admitted = await this.#admission.ask()
+		const reply = admitted.ok ? this.#shard.execute(command) : admitted
 		if (!reply.ok) return Response.json({ refusal: reply.refusal }, { status: 403 })
 		const { 0: client, 1: server } = new WebSocketPair()
 		this.ctx.acceptWebSocket(server)
@@ -135,6 +170,8 @@ export class TenantShard<Env> extends DurableObject<Env> {
 	/** Never throws; what failed is tried again by the alarm. */
 	async #watched(work: () => Promise<void>): Promise<void> {
 		try {
+			const admitted = this.#shard.mayBeErased() ? await this.#admission.reconsider() : await this.#admission.ask()
+			if (!admitted.ok) throw new NotAdmitted()
 			await work()
 		} catch (error) {
 			this.#ports.log('error', 'alarm_failed', {
@@ -145,10 +182,20 @@ export class TenantShard<Env> extends DurableObject<Env> {
 		}
 	}
 
+	async #readControl(): Promise<Control | null> {
+		const tenant = parseTenantId((this.ctx.id.name ?? '').split('/')[0] ?? '')
+		return tenant === null ? null : this.#ports.readControl(tenant)
+	}
+
 	#tellFollowers(): void {
 		const followers = this.ctx.getWebSockets()
 		if (followers.length === 0) return
 		const message = JSON.stringify({ head: this.#shard.position() })
 		for (const socket of followers) socket.send(message)
 	}
+}
+
+/** Tells the log why an alarm did nothing. */
+class NotAdmitted extends Error {
+	override readonly name = 'NotAdmitted'
 }

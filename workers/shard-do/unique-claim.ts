@@ -47,6 +47,10 @@ export class UniqueClaim<Env> extends DurableObject<Env> {
 		return true
 	}
 
+	async holder(): Promise<TenantId | null> {
+		return this.ctx.storage.kv.get<Held>('held')?.tenant ?? null
+	}
+
 	async release(tenant: TenantId): Promise<void> {
 		if (this.ctx.storage.kv.get<Held>('held')?.tenant === tenant) await this.#forget()
 	}

@@ -1,0 +1,169 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { tenantTables } from '../../db/neon/erase.ts'
+import { environment, projectDir } from '../../dev/processes.ts'
+import { type Stack, startStack } from '../../dev/stack.ts'
+import { Client, createTenant, type Tenant, temporaryStack, until, viewRows } from '../stack-client.ts'
+
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 })
+/** The stack that runs now: a test restarts it. */
+let stack: Stack
+let operator: Client
+
+beforeAll(async () => {
+	stack = await temporaryStack()
+	operator = new Client(stack.url, stack.operatorToken)
+})
+
+afterAll(async () => {
+	await stack.stop()
+	rmSync(stack.dataDir, { recursive: true, force: true })
+})
+
+const schema = {
+	type: 'object',
+	properties: { email: { type: 'string', 'x-unique': 'ci', 'x-personal': true }, n: { type: 'integer' } },
+}
+
+/** A tenant with records that the view has. */
+async function filled(region = 'eu', records = 50): Promise<Tenant> {
+	const tenant = await createTenant(stack, region)
+	await tenant.client.ok('PUT', '/v1/collections/people', { schema })
+	const operations = Array.from({ length: records }, (_, n) => ({
+		...{ op: 'create', collection: 'people', data: { email: `p${n}@example.com`, n } },
+	}))
+	await tenant.client.ok('POST', '/v1/batch', { operations })
+	await until('the view to have the records', async () => (await rowsOf(tenant)).record === records)
+	return tenant
+}
+
+async function rowsOf({ id, region }: Pick<Tenant, 'id' | 'region'>): Promise<Record<string, number>> {
+	const counts = tenantTables.map((table) => `(SELECT count(*)::int FROM ${table} WHERE tenant_id = $1) AS ${table}`)
+	const [row = {}] = await viewRows(stack, region, `SELECT ${counts.join(', ')}`, [id])
+	return row as Record<string, number>
+}
+
+const nothing = Object.fromEntries(tenantTables.map((table) => [table, 0]))
+
+async function erased(location: string) {
+	return until(
+		'the erasure to be certified',
+		async () => {
+			const { body } = await operator.ok('GET', location)
+			return body.status === 'done' ? body : null
+		},
+		120_000,
+	)
+}
+
+test('[E1] [E3] a tenant is erased everywhere, its keys answer 410, its slug is free, and the certificate verifies', async () => {
+	const tenant = await filled()
+	const slug = (await tenant.client.ok('GET', '/v1/tenant')).body.slug
+	const asked = await operator.send('DELETE', `/v1/tenants/${tenant.id}`)
+	expect(asked.status).toBe(202)
+	const location = asked.headers.get('Location') ?? ''
+	const erasure = await erased(location)
+	expect(erasure.certificate).toMatchObject({ tenant: tenant.id, region: 'eu' })
+	expect(erasure.certificate.stores.find(({ store }: { store: string }) => store === 'view').found_before.record).toBe(
+		50,
+	)
+	expect(await rowsOf(tenant)).toEqual(nothing)
+	expect(await viewRows(stack, 'eu', 'SELECT epoch FROM erasure WHERE tenant_id = $1', [tenant.id])).toHaveLength(1)
+
+	const codes = [
+		await tenant.client.send('GET', '/v1/tenant'),
+		await tenant.client.send('GET', '/v1/collections/people/records'),
+		await tenant.client.send('POST', '/v1/collections/people/records', { n: 1 }),
+		await operator.send('GET', `/v1/tenants/${tenant.id}`),
+		await operator.send('PATCH', `/v1/tenants/${tenant.id}`, { name: 'Back' }),
+	].map(({ status, body }) => `${status} ${body.code}`)
+	expect(new Set(codes)).toEqual(new Set(['410 tenant_erased']))
+	const again = await operator.send('DELETE', `/v1/tenants/${tenant.id}`)
+	expect([again.status, again.headers.get('Location')]).toEqual([202, location])
+	const reborn = await operator.ok('POST', '/v1/tenants', { slug, name: 'Another', region: 'eu' })
+	expect(reborn.body.id).not.toBe(tenant.id)
+
+	const file = join(stack.dataDir, 'erasure.json')
+	const verify = () => {
+		const args = ['dev/certificate.ts', 'verify', file, '--keys', `${stack.url}/.well-known/jwks.json`]
+		return execFileSync(process.execPath, args, {
+			cwd: projectDir,
+			env: environment(),
+			encoding: 'utf8',
+			stdio: 'pipe',
+		})
+	}
+	writeFileSync(file, JSON.stringify(erasure))
+	expect(verify()).toContain(`Genuine`)
+	writeFileSync(file, erasure.certificate_jws)
+	expect(verify()).toContain(erasure.horizon)
+	writeFileSync(
+		file,
+		JSON.stringify({ ...erasure, certificate: { ...erasure.certificate, horizon: erasure.certificate.issued_at } }),
+	)
+	expect(verify).toThrow('says something else')
+})
+
+test('[E1] a tenant asks by its own key, repeating its slug; during the grace period it can be cancelled', async () => {
+	const tenant = await filled('global', 3)
+	const { slug } = (await tenant.client.ok('GET', '/v1/tenant')).body
+	expect((await tenant.client.send('DELETE', '/v1/tenant', { slug: 'another' })).status).toBe(422)
+	const asked = await tenant.client.send('DELETE', '/v1/tenant?grace_seconds=3600', { slug })
+	expect(asked.status).toBe(202)
+	const location = asked.headers.get('Location') ?? ''
+	expect((await operator.ok('GET', location)).body.status).toBe('scheduled')
+	expect((await operator.ok('DELETE', location)).body.status).toBe('cancelled')
+	expect((await tenant.client.send('GET', '/v1/tenant')).status).toBe(200)
+
+	await operator.ok('PUT', `/v1/tenants/${tenant.id}/hold`)
+	const held = await tenant.client.send('DELETE', '/v1/tenant', { slug })
+	const place = held.headers.get('Location') ?? ''
+	await until('the hold to be seen', async () => (await operator.ok('GET', place)).body.status === 'held')
+	expect((await tenant.client.send('GET', '/v1/tenant')).status).toBe(200)
+	await operator.ok('DELETE', `/v1/tenants/${tenant.id}/hold`)
+	await erased(place)
+	expect((await operator.send('DELETE', place)).body.code).toBe('erasure_started')
+	expect(await rowsOf(tenant)).toEqual(nothing)
+})
+
+test('[E1] [E2] [V3] nothing brings an erased tenant back: not late messages, and not its database file of before', async () => {
+	const tenant = await filled('eu', 20)
+	const other = await filled('eu', 5)
+	await stack.stop()
+	const objects = join(stack.stateDir, 'v3', 'do')
+	const copy = join(stack.dataDir, 'copy')
+	cpSync(objects, copy, { recursive: true })
+	stack = await restart()
+	await erased((await operator.ok('DELETE', `/v1/tenants/${tenant.id}`)).headers.get('Location') ?? '')
+
+	// The objects' files of before, all of them: the shard comes back with its tables, its keys and its alarm.
+	await stack.stop()
+	for (const name of readdirSync(objects)) rmSync(join(objects, name), { recursive: true })
+	cpSync(copy, objects, { recursive: true })
+	stack = await restart()
+	expect((await other.client.send('GET', '/v1/collections/people/records')).status).toBe(200)
+	for (const path of ['/v1/tenant', '/v1/collections/people/records', '/v1/changes']) {
+		const answer = await tenant.client.send('GET', path)
+		expect([answer.status, answer.body.code], path).toEqual([410, 'tenant_erased'])
+	}
+	// A wake-up that comes late, or a watermark that somebody made by hand, lets nothing through either.
+	const { write } = stack.databases.eu ?? { write: '' }
+	const client = new pg.Client({ connectionString: write })
+	await client.connect()
+	const late =
+		'INSERT INTO shard (tenant_id, shard, epoch, revision, applied_seq, read_seq, head_seq) VALUES ($1, 0, 1, 0, 0, 0, 0)'
+	await client.query(late, [tenant.id])
+	await client.end()
+	await other.client.ok('POST', '/v1/collections/people/records', { n: 99 })
+	await until('the ETL to have gone on', async () => (await rowsOf(other)).record === 6)
+	expect((await rowsOf(tenant)).record).toBe(0)
+	expect((await operator.ok('GET', `/v1/view/records?collection=people&tenant=${tenant.id}`)).body.records).toEqual([])
+})
+
+async function restart(): Promise<Stack> {
+	const port = Number(new URL(stack.url).port)
+	return startStack({ dataDir: stack.dataDir, runtime: 'direct', port })
+}
