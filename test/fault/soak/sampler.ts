@@ -7,7 +7,7 @@ import type { Recorder } from './recorder.ts'
 /** Rows and watermark by one statement, so of one snapshot. What counts as exact is the view's own word. */
 const look = `
 SELECT
-	s.epoch, s.applied_seq, s.read_seq, f.exact,
+	s.epoch, s.applied_seq, s.read_seq, f.exact, s.base_hollow AS filling,
 	(SELECT coalesce(jsonb_agg(jsonb_build_object('collection', r.collection, 'id', r.id, 'version', r.version, 'data', r.data)), '[]')
 		FROM record r WHERE r.tenant_id = s.tenant_id) AS rows,
 	(SELECT coalesce(jsonb_agg(jsonb_build_object('collection', d.collection, 'id', d.record_id)), '[]')
@@ -20,6 +20,7 @@ const looked = z.object({
 	applied_seq: z.coerce.number(),
 	read_seq: z.coerce.number(),
 	exact: z.boolean(),
+	filling: z.boolean(),
 	rows: z.array(
 		z.object({ collection: z.string(), id: z.string(), version: z.number(), data: z.record(z.string(), z.unknown()) }),
 	),
@@ -59,10 +60,10 @@ export class Sampler {
 		const client = this.#client ?? (await this.#connect())
 		const { rows } = await client.query(look, [this.#tenant])
 		if (rows.length === 0) return null
-		const { epoch, applied_seq: appliedSeq, read_seq: readSeq, exact, ...held } = looked.parse(rows[0])
+		const { epoch, applied_seq: appliedSeq, read_seq: readSeq, exact, filling, ...held } = looked.parse(rows[0])
 		const { rows: records, dead_letters: deadLetters } = held
 		const place = { tenant: this.#tenant, epoch, appliedSeq, readSeq }
-		return { ...place, exact, filling: false, final: false, rows: records, deadLetters }
+		return { ...place, exact, filling, final: false, rows: records, deadLetters }
 	}
 
 	async close(): Promise<void> {
