@@ -21,6 +21,7 @@ async function main(args: string[]): Promise<void> {
 	const stack = await startStack({
 		dataDir: values['data-dir'] ?? '.data/dev',
 		port,
+		cronMs: 60_000,
 		log: (line) => console.log(`  ${line}`),
 	})
 	const url = stack.url.replace('127.0.0.1', 'localhost')

@@ -17,6 +17,7 @@ const { values } = parseArgs({
 		port: { type: 'string', default: '0' },
 		'persist-to': { type: 'string', default: '.wrangler/state' },
 		'build-to': { type: 'string', default: 'dist/worker' },
+		'cron-ms': { type: 'string', default: '0' },
 	},
 })
 const { config } = values
@@ -44,6 +45,18 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 	})
 }
 await miniflare.ready
+const cronMs = Number(values['cron-ms'])
+if (cronMs > 0) setInterval(() => void fireCron(), cronMs)
+
+/** The local runtime fires no cron trigger by itself. A run that fails is in the Worker's log. */
+async function fireCron(): Promise<void> {
+	try {
+		const worker = await miniflare.getWorker()
+		await worker.scheduled({ cron: '* * * * *', scheduledTime: new Date() })
+	} catch {
+		// While workerd is being replaced nothing can be fired; the next one will be.
+	}
+}
 
 function build(): void {
 	const wrangler = join(projectDir, 'node_modules', '.bin', 'wrangler')

@@ -28,6 +28,8 @@ export interface RuntimeOptions {
 	recordFile: string
 	/** For what the tools around the runtime want to write. */
 	dataDir: string
+	/** Milliseconds between two rings of the cron trigger; 0 for never. */
+	cronMs: number
 }
 
 const startMsMax = 120_000
@@ -50,7 +52,11 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
 		endSignal: 'SIGTERM',
 	})
 	const url = `http://127.0.0.1:${port}`
+	// The direct runtime fires its own.
+	const cron =
+		options.kind === 'wrangler' && options.cronMs > 0 ? setInterval(() => void fireCron(url), options.cronMs) : null
 	const stop = async () => {
+		if (cron !== null) clearInterval(cron)
 		await endGroup(started.pid, 'SIGTERM')
 		rmSync(recordFile, { force: true })
 	}
@@ -68,6 +74,16 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
 	return { url, pid: started.pid, ended, stop }
 }
 
+/** `wrangler dev` fires no cron trigger by itself. A run that fails is in the Worker's log. */
+async function fireCron(url: string): Promise<void> {
+	try {
+		const answer = await fetch(`${url}/cdn-cgi/local/scheduled`, { method: 'POST' })
+		await answer.arrayBuffer()
+	} catch {
+		// While the Worker is being rebuilt nothing can be fired; the next one will be.
+	}
+}
+
 function wranglerCommand(
 	{ config, envFile, stateDir }: RuntimeOptions,
 	port: number,
@@ -78,10 +94,19 @@ function wranglerCommand(
 }
 
 function directCommand(
-	{ config, envFile, stateDir, dataDir }: RuntimeOptions,
+	{ config, envFile, stateDir, dataDir, cronMs }: RuntimeOptions,
 	port: number,
 ): { command: string; args: string[] } {
-	const place = ['--port', String(port), '--persist-to', stateDir, '--build-to', join(dataDir, 'build')]
+	const place = [
+		'--port',
+		String(port),
+		'--persist-to',
+		stateDir,
+		'--build-to',
+		join(dataDir, 'build'),
+		'--cron-ms',
+		String(cronMs),
+	]
 	return {
 		command: process.execPath,
 		args: [join(projectDir, 'dev', 'direct.ts'), '--config', config, '--env-file', envFile, ...place],

@@ -22,7 +22,7 @@ import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { migrate } from './migrate.ts'
 import { type NeonEndpoint, startNeonEndpoint } from './neon-endpoint.ts'
-import { type Postgres, readerRole, startPostgres } from './postgres.ts'
+import { freePort, type Postgres, readerRole, startPostgres } from './postgres.ts'
 import { endLeftover, lockFolder } from './processes.ts'
 import { configFile, type RegionName, regionsOf } from './regions.ts'
 import { type Runtime, type RuntimeKind, startRuntime } from './runtime.ts'
@@ -34,6 +34,8 @@ export interface StackOptions {
 	port?: number
 	/** `wrangler` when absent. */
 	runtime?: RuntimeKind
+	/** Milliseconds between two rings of the cron trigger, which let monitors look and probes run; absent for never. */
+	cronMs?: number
 	/** The wrangler.toml to run; the project's own when absent. */
 	config?: string
 	/** More variables for the Worker, or other values than the stack's. */
@@ -112,14 +114,21 @@ async function startParts(options: Settled, parts: Parts): Promise<Omit<Stack, '
 	const secrets = readSecrets(join(dataDir, 'secrets.json'))
 	const reached =
 		parts.postgres && options.proxy ? await proxied(databases, parts.postgres.port, options.proxy) : databases
-	const vars = { ...secrets, ...databaseVars(regions, reached), JURISDICTIONS: 'off', WEBHOOKS_PRIVATE: 'allow' }
+	const { runtime: kind = 'wrangler', cronMs = 0 } = options
+	const port = options.port || (await freePort())
+	const vars = {
+		...secrets,
+		...databaseVars(regions, reached),
+		JURISDICTIONS: 'off',
+		WEBHOOKS_PRIVATE: 'allow',
+		PUBLIC_URL: `http://127.0.0.1:${port}`,
+	}
 	const endpoint: Record<string, string> = parts.endpoint === null ? {} : { NEON_ENDPOINT: parts.endpoint.url }
 	const envFile = join(dataDir, 'wrangler.env')
 	writeFileSync(envFile, envText({ ...vars, ...endpoint, ...options.vars }), { mode: 0o600 })
 	log('starting the Worker')
 	const logFile = join(dataDir, 'stack.log')
-	const { runtime: kind = 'wrangler', port = 0 } = options
-	parts.runtime = await startRuntime({ kind, config, port, envFile, stateDir, logFile, recordFile, dataDir })
+	parts.runtime = await startRuntime({ kind, config, port, envFile, stateDir, logFile, recordFile, dataDir, cronMs })
 	const { postgres, endpoint: neon, runtime } = parts
 	const bucketDir = join(stateDir, 'v3', 'r2')
 	const operatorToken = secrets.OPERATOR_TOKEN

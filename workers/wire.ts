@@ -148,7 +148,7 @@ export function monitorPorts(env: Env, name: string): MonitorPorts {
 		receiver: receiver && secret ? { url: receiver, secret } : null,
 		post: (to, headers, body) => postMessage(to, headers, body, (address, init) => fetch(address, init)),
 		random: Math.random,
-		mintId: () => `${region}_${mintId(Date.now(), (bytes) => crypto.getRandomValues(bytes))}`,
+		mintSuffix: () => mintId(Date.now(), (bytes) => crypto.getRandomValues(bytes)),
 		log,
 	}
 }

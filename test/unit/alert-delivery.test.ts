@@ -92,7 +92,7 @@ function outside(edge: Edge) {
 		remember: (canary) => {
 			remembered = canary
 		},
-		mintId: () => `id${++ids}`,
+		mintSuffix: () => `id${++ids}`,
 	}
 	return { ports, asked }
 }

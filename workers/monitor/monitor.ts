@@ -11,8 +11,10 @@ import { Watch, type WatchPorts } from './watch.ts'
 
 /** What `workers/main.ts` gives the object. */
 export interface MonitorPorts
-	extends Pick<WatchPorts, 'region' | 'observe' | 'mintId'>,
+	extends Pick<WatchPorts, 'region' | 'observe'>,
 		Pick<DeliveryPorts, 'receiver' | 'post' | 'random'> {
+	/** 26 lower-case letters and digits. */
+	mintSuffix(): string
 	/** Null where the deployment knows no public address of its own. */
 	probe: Pick<ProbePorts, 'url' | 'operatorToken' | 'fetch'> | null
 	log(level: 'info' | 'warn' | 'error', event: string, fields: Record<string, string | number | null>): void
@@ -36,7 +38,7 @@ export class Monitor<Env> extends DurableObject<Env> implements Contract {
 		const outside = ports.probe && {
 			...ports.probe,
 			region: ports.region,
-			mintId: ports.mintId,
+			mintSuffix: ports.mintSuffix,
 			clock: Date.now,
 			recall: () => store.recall('canary', canaryShape),
 			remember: (canary: object) => store.remember('canary', canary),
@@ -47,6 +49,7 @@ export class Monitor<Env> extends DurableObject<Env> implements Contract {
 			...ports,
 			store,
 			probe: outside && (() => probe(outside)),
+			mintId: () => `${ports.region}_${ports.mintSuffix()}`,
 			hasReceiver: ports.receiver !== null,
 		})
 	}

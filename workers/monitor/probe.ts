@@ -14,7 +14,8 @@ export interface ProbePorts {
 	/** The canary of this cell, as it was remembered last. */
 	recall(): Canary | null
 	remember(canary: Canary): void
-	mintId(): string
+	/** Lower-case letters and digits that were never minted before. */
+	mintSuffix(): string
 }
 
 /** The tenant that the probe writes to. It is named before it is created, so that a crash in between creates no second one. */
@@ -35,7 +36,7 @@ export async function probe(ports: ProbePorts): Promise<ProbeResult> {
 	const run = { at: ports.clock(), failed: null, writeMs: null, readMs: null, viewMs: null } satisfies ProbeResult
 	const tenant = await canary(ports)
 	if (tenant === null) return { ...run, failed: 'tenant' }
-	const id = ports.mintId()
+	const id = ports.mintSuffix()
 	const write = await timed(ports, 'PUT', record, tenant.key, { run: id })
 	if (write === null) return { ...run, failed: 'write' }
 	const read = await timed(ports, 'GET', record, tenant.key)
@@ -59,7 +60,7 @@ async function canary(ports: ProbePorts): Promise<{ id: string; key: string } | 
 		if (asked === null || ![401, 404, 410].includes(asked.status)) return remembered.tenant
 	}
 	const fresh = remembered === null || remembered.tenant !== null
-	const slug = fresh ? `canary-${ports.region}-${ports.mintId()}` : remembered.slug
+	const slug = fresh ? `canary-${ports.region}-${ports.mintSuffix()}` : remembered.slug
 	if (fresh) ports.remember({ slug, tenant: null })
 	const body = { slug, name: `Canary of ${ports.region}`, region: ports.region }
 	const answer = await send(ports, 'POST', '/v1/tenants', ports.operatorToken, body, { 'Idempotency-Key': slug })
