@@ -13,7 +13,9 @@ export interface ShardCensus {
 	/** Changes have waited longer than `stalledMs`. */
 	stalled: number
 	worstLagMs: number
-	/** Shards with at least one dead letter, and the dead letters that nobody has discarded. */
+	/** Their rows were not equal to what the shard said of itself, when that was last compared. */
+	differing: number
+	/** Shards that differ or have a dead letter, and the dead letters that nobody has discarded. */
 	incomplete: number
 	deadLetters: number
 	/** Size of the largest shard. */
@@ -61,12 +63,13 @@ function burnsOf({ slo, burns }: SloStatus): Finding[] {
 }
 
 function shardFindings(census: ShardCensus): Finding[] {
-	const { stalled, worstLagMs, deadLetters, largestBytes } = census
+	const { stalled, worstLagMs, differing, deadLetters, largestBytes } = census
 	const share = largestBytes / shardBytesMax
 	const percent = `The largest shard is at ${Math.floor(share * 100)} % of its limit.`
 	const findings: (Finding | false)[] = [
 		stalled > 0 &&
 			finding('shard_stalled', `${stalled} shards are behind, the furthest by ${Math.round(worstLagMs / 1_000)} s.`),
+		differing > 0 && finding('view_difference', `The view differs from ${differing} shards.`),
 		deadLetters > 0 && finding('dead_letters', `The view has set ${deadLetters} entries aside.`),
 		share > 0.9 && finding('shard_size_90', percent),
 		share > 0.7 && share <= 0.9 && finding('shard_size_70', percent),

@@ -217,3 +217,10 @@ export const jobSilenceMsMax = 300_000
 export const erasedRowsMax = 200_000
 /** How long the erasure of a tenant may be put off, and cancelled. */
 export const graceSecondsMax = 30 * 86_400
+/** Incidents that are listed. */
+export const incidentsShownMax = 50
+/** UTF-16 units of an incident's title and of one note. */
+export const incidentTitleCharsMax = 200
+export const incidentNoteCharsMax = 4_000
+/** For how long an isolate answers the public status page from memory, so that asking for it wakes no object each time. */
+export const statusKeptMs = 10_000

@@ -1,5 +1,6 @@
 /** A cell's monitor as the rest of the system sees it. It keeps its own state, so that it works while the database does not. */
 import type { Alert, RuleName, Silence } from './alert.ts'
+import type { Incident, IncidentStatus, TimelineEntry } from './incident.ts'
 import type { Outcome } from './refusal.ts'
 import type { SloStatus } from './slo.ts'
 
@@ -43,4 +44,24 @@ export interface Monitor {
 	acknowledge(alert: string, by: string): Promise<Outcome<Alert>>
 	/** Nobody is told of this rule's alerts until then; a time that has passed ends a silence. */
 	silence(rule: RuleName, until: number, by: string): Promise<Silence>
+	/** Those that are open, then those that were resolved last. */
+	incidents(): Promise<Incident[]>
+	incident(id: string): Promise<Outcome<IncidentRecord>>
+	/** Opening one of the same id again changes nothing. */
+	openIncident(opening: { id: string; title: string; note: Omit<NewNote, 'status'> }): Promise<IncidentRecord>
+	/** Adds a note, which may move the incident on, also back from `resolved`. One of the same key is added once. */
+	noteIncident(id: string, note: NewNote): Promise<Outcome<IncidentRecord>>
+}
+
+export interface NewNote {
+	status: IncidentStatus
+	text: string
+	by: string
+	/** Names the request that adds it, so that a retry adds nothing; null where it has no idempotency key. */
+	key: string | null
+}
+
+export interface IncidentRecord {
+	incident: Incident
+	timeline: TimelineEntry[]
 }

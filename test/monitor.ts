@@ -1,7 +1,8 @@
 /** A cell's monitor on `node:sqlite`: the real thinking and the real SQL; what the world is like, the test says. */
 import { mintId, type Region } from '../core/ids.ts'
-import type { Monitor, ProbeResult } from '../core/monitor.ts'
+import type { Monitor, NewNote, ProbeResult } from '../core/monitor.ts'
 import type { Observation } from '../db/neon/observe.ts'
+import { IncidentLog } from '../workers/monitor/incidents.ts'
 import { MonitorStore } from '../workers/monitor/store.ts'
 import { Watch } from '../workers/monitor/watch.ts'
 import { nodeSql } from './node-sql.ts'
@@ -11,6 +12,7 @@ export const quiet = {
 	late: 0,
 	stalled: 0,
 	worstLagMs: 0,
+	differing: 0,
 	incomplete: 0,
 	deadLetters: 0,
 	largestBytes: 1_000,
@@ -23,6 +25,7 @@ export class TestMonitor implements Monitor {
 	probe: ProbeResult | null = null
 	readonly logged: { event: string; rule: unknown; subject: unknown; at: number }[] = []
 	readonly store = new MonitorStore(nodeSql())
+	readonly log = new IncidentLog(this.store)
 	readonly watch: Watch
 	/** Since when the last tick asked the database. */
 	since = 0
@@ -103,6 +106,22 @@ export class TestMonitor implements Monitor {
 
 	async acknowledge(alert: string, by: string) {
 		return this.watch.acknowledge(alert, by)
+	}
+
+	async incidents() {
+		return this.log.list()
+	}
+
+	async incident(id: string) {
+		return this.log.read(id)
+	}
+
+	async openIncident(opening: Parameters<Monitor['openIncident']>[0]) {
+		return this.log.open(opening, this.now)
+	}
+
+	async noteIncident(id: string, note: NewNote) {
+		return this.log.note(id, note, this.now)
 	}
 
 	async silence(...all: Parameters<Monitor['silence']>) {

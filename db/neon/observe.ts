@@ -26,6 +26,7 @@ export async function observe(database: Database, since: number): Promise<Observ
 			late: numberIn(row, 'late'),
 			stalled: numberIn(row, 'stalled'),
 			worstLagMs: numberIn(row, 'worst_lag_ms'),
+			differing: numberIn(row, 'differing'),
 			incomplete: numberIn(row, 'incomplete'),
 			deadLetters: numberIn(row, 'dead_letters'),
 			largestBytes: numberIn(row, 'largest_bytes'),
@@ -61,10 +62,13 @@ SELECT
 	count(*) FILTER (WHERE now() - behind_since > make_interval(secs => $1)) AS late,
 	count(*) FILTER (WHERE now() - behind_since > make_interval(secs => $2)) AS stalled,
 	coalesce(floor(extract(epoch FROM max(greatest(now() - behind_since, interval '0'))) * 1000), 0) AS worst_lag_ms,
-	(SELECT count(DISTINCT (tenant_id, shard)) FROM dead_letter) AS incomplete,
-	(SELECT count(*) FROM dead_letter) AS dead_letters,
+	count(*) FILTER (WHERE NOT verified_equal) AS differing,
+	count(*) FILTER (WHERE NOT verified_equal OR EXISTS (
+		SELECT FROM dead_letter d WHERE d.tenant_id = s.tenant_id AND d.shard = s.shard
+	)) AS incomplete,
+	(SELECT count(*) FROM dead_letter WHERE discarded_at IS NULL) AS dead_letters,
 	(SELECT coalesce(max(size_bytes), 0) FROM shard_usage) AS largest_bytes
-FROM shard`
+FROM shard s`
 
 const sumRequests = `
 SELECT extract(epoch FROM at) * 1000 AS at_ms, sum(requests) AS total, coalesce(sum(requests) FILTER (WHERE class <> '5xx'), 0) AS good

@@ -94,7 +94,7 @@ test('what the shards say is told by rule, and the larger of two sizes alone', a
 	}
 	monitor.observation = { census, requests: [] }
 	await monitor.minute()
-	expect(monitor.told().sort()).toEqual(['firing dead_letters', 'firing shard_size_90'])
+	expect(monitor.told().sort()).toEqual(['firing dead_letters', 'firing shard_size_90', 'firing view_difference'])
 	await monitor.minute()
 	expect(monitor.told()).toContain('firing shard_stalled')
 	monitor.observation = { census: { ...quiet, largestBytes: 7_100_000_000 }, requests: [] }

@@ -118,6 +118,29 @@ const rows: Record<string, Row> = {
 		body: () => ({ minutes: 0 }),
 		allowed: 200,
 	},
+	'get /v1/incidents': { needs: 'operator:read', allowed: 200 },
+	'post /v1/incidents': {
+		needs: 'operator:admin',
+		body: () => ({ title: 'Slow', text: 'We look.' }),
+		allowed: 201,
+	},
+	'get /v1/incidents/{id}': {
+		needs: 'operator:read',
+		path: () => `/v1/incidents/eu_${'0'.repeat(26)}`,
+		allowed: 'not_found',
+	},
+	'post /v1/incidents/{id}/notes': {
+		needs: 'operator:admin',
+		path: () => `/v1/incidents/eu_${'0'.repeat(26)}/notes`,
+		body: () => ({ status: 'resolved', text: 'Done.' }),
+		allowed: 'not_found',
+	},
+	'get /v1/incidents/{id}/postmortem': {
+		needs: 'operator:read',
+		path: () => `/v1/incidents/eu_${'0'.repeat(26)}/postmortem`,
+		allowed: 'not_found',
+	},
+	'get /status': { needs: 'nothing', allowed: 200 },
 	'get /metrics': { needs: 'operator:metrics', allowed: 200 },
 
 	'get /v1/tenant': { needs: 'key:read', allowed: 200, suspended: 200 },

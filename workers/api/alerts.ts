@@ -139,7 +139,8 @@ function readRule(call: OperatorCall): Outcome<RuleName> {
 	return rule ? accept(rule) : refuse('not_found', 'there is no such rule')
 }
 
-function nameOf({ caller }: CallerCall): string {
+/** Who acts, as the log of alerts and incidents names them. */
+export function nameOf({ caller }: CallerCall): string {
 	return caller.kind === 'operator' ? `operator:${caller.name}` : `key:${caller.id}`
 }
 

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { ruleNames } from '../../core/alert.ts'
-import { silenceMinutesMax, usagePeriodsMax } from '../../core/limits.ts'
+import { incidentStatuses } from '../../core/incident.ts'
+import { incidentNoteCharsMax, incidentTitleCharsMax, silenceMinutesMax, usagePeriodsMax } from '../../core/limits.ts'
 import { usageGrains } from '../../core/metrics.ts'
 
 /** The shapes of what the operator watches with. */
@@ -109,3 +110,35 @@ export const alertList = z
 export const silenceParams = z.object({ rule: z.enum(ruleNames) })
 export const silenceInput = z.strictObject({ minutes: z.int().min(0).max(silenceMinutesMax) }).openapi('SilenceInput')
 export const silenceList = z.object({ silences: z.array(silence) }).openapi('SilenceList')
+
+const incidentSummary = z.object({
+	id: ownId,
+	region: z.string(),
+	title: z.string(),
+	status: z.enum(incidentStatuses),
+	opened_at: time,
+	resolved_at: time.nullable(),
+})
+export const incident = incidentSummary
+	.extend({ timeline: z.array(z.object({ at: time, text: z.string() })) })
+	.openapi('Incident')
+export const incidentList = z.object({ incidents: z.array(incidentSummary) }).openapi('IncidentList')
+const noteText = z.string().max(incidentNoteCharsMax).regex(/\S/, 'must not be blank')
+export const incidentInput = z
+	.strictObject({
+		region: z.string().optional(),
+		title: z.string().max(incidentTitleCharsMax).regex(/\S/, 'must not be blank'),
+		text: noteText,
+	})
+	.openapi('IncidentInput')
+export const incidentNote = z.strictObject({ status: z.enum(incidentStatuses), text: noteText }).openapi('IncidentNote')
+
+const part = z.enum(['operational', 'degraded'])
+export const publicStatus = z
+	.object({
+		status: part,
+		regions: z.array(z.object({ region: z.string(), api: part, view: part })),
+		incidents: z.array(incidentSummary.omit({ id: true, region: true })),
+		as_of: time,
+	})
+	.openapi('Status')

@@ -5,12 +5,14 @@ import { collectionRoutes } from './collections.ts'
 import { docsRoutes } from './docs.ts'
 import { erasureRoutes } from './erasures.ts'
 import { exportRoutes } from './exports.ts'
+import { incidentRoutes } from './incidents.ts'
 import { keyRoutes } from './keys.ts'
 import { metricsRoutes } from './metrics.ts'
 import { openApiRoute } from './openapi.ts'
 import { recordRoutes } from './records.ts'
 import type { Access, Method, Route } from './route.ts'
 import { sloRoutes } from './slo.ts'
+import { statusRoutes } from './status.ts'
 import { tenantRoutes } from './tenant.ts'
 import { tenantsRoutes } from './tenants.ts'
 import { viewRoutes } from './view.ts'
@@ -24,6 +26,8 @@ const described: readonly Route[] = [
 	...metricsRoutes,
 	...sloRoutes,
 	...alertRoutes,
+	...incidentRoutes,
+	...statusRoutes,
 	...tenantRoutes,
 	...collectionRoutes,
 	...recordRoutes,

@@ -1,10 +1,12 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Alert, RuleName, Silence } from '../../core/alert.ts'
-import type { Monitor as Contract, MonitorState, SloMonth } from '../../core/monitor.ts'
+import type { Incident } from '../../core/incident.ts'
+import type { Monitor as Contract, IncidentRecord, MonitorState, NewNote, SloMonth } from '../../core/monitor.ts'
 import type { Outcome } from '../../core/refusal.ts'
 import type { SloStatus } from '../../core/slo.ts'
 import type { Sql, SqlValue } from '../../db/shard/sql.ts'
 import { type DeliveryPorts, deliverMessages } from './delivery.ts'
+import { IncidentLog } from './incidents.ts'
 import { canaryShape, type ProbePorts, probe } from './probe.ts'
 import { MonitorStore } from './store.ts'
 import { Watch, type WatchPorts } from './watch.ts'
@@ -27,6 +29,7 @@ const alarmRetryMs = 60_000
 export class Monitor<Env> extends DurableObject<Env> implements Contract {
 	readonly #watch: Watch
 	readonly #delivery: DeliveryPorts
+	readonly #incidents: IncidentLog
 	readonly #ports: MonitorPorts
 	/** A tick waits for the network; the next one must not begin in between. */
 	#ticking: Promise<void> | null = null
@@ -44,6 +47,7 @@ export class Monitor<Env> extends DurableObject<Env> implements Contract {
 			remember: (canary: object) => store.remember('canary', canary),
 		}
 		this.#ports = ports
+		this.#incidents = new IncidentLog(store)
 		this.#delivery = { ...ports, store }
 		this.#watch = new Watch({
 			...ports,
@@ -79,6 +83,22 @@ export class Monitor<Env> extends DurableObject<Env> implements Contract {
 
 	async silence(rule: RuleName, until: number, by: string): Promise<Silence> {
 		return this.#watch.silence(rule, until, by)
+	}
+
+	async incidents(): Promise<Incident[]> {
+		return this.#incidents.list()
+	}
+
+	async incident(id: string): Promise<Outcome<IncidentRecord>> {
+		return this.#incidents.read(id)
+	}
+
+	async openIncident(opening: Parameters<Contract['openIncident']>[0]): Promise<IncidentRecord> {
+		return this.#incidents.open(opening, Date.now())
+	}
+
+	async noteIncident(id: string, note: NewNote): Promise<Outcome<IncidentRecord>> {
+		return this.#incidents.note(id, note, Date.now())
 	}
 
 	/** Sends again what could not be delivered. Never throws: after seven failures the platform deletes an alarm. */

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { type Alert, type RuleName, ruleNames, type Silence } from '../../core/alert.ts'
+import { type Incident, incidentShape } from '../../core/incident.ts'
 import { type Counts, combine, type Period } from '../../core/sli.ts'
 import { burnMinutesMax } from '../../core/slo.ts'
-import type { Sql } from '../../db/shard/sql.ts'
+import type { Sql, SqlValue } from '../../db/shard/sql.ts'
 
 /** All SQL of the monitor. */
 
@@ -25,6 +26,7 @@ CREATE TABLE IF NOT EXISTS period (grain TEXT NOT NULL, at INTEGER NOT NULL, cou
 CREATE TABLE IF NOT EXISTS alert (id TEXT PRIMARY KEY, open INTEGER NOT NULL, last_at INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS silence (rule TEXT PRIMARY KEY, until INTEGER NOT NULL, by TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS message (id TEXT PRIMARY KEY, body TEXT NOT NULL, made_at INTEGER NOT NULL, failures INTEGER NOT NULL, next_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS incident (id TEXT PRIMARY KEY, open INTEGER NOT NULL, opened_at INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`
 
 const rule = z.enum(ruleNames)
@@ -125,6 +127,25 @@ export class MonitorStore {
 		)
 	}
 
+	/** Open ones first, then the newest. */
+	incidents(limit: number): Incident[] {
+		return this.#incidents(`SELECT body FROM incident ORDER BY open DESC, opened_at DESC, id LIMIT ${limit}`)
+	}
+
+	incident(id: string): Incident | null {
+		return this.#incidents('SELECT body FROM incident WHERE id = ?', id)[0] ?? null
+	}
+
+	saveIncident(incident: Incident): void {
+		this.#sql.all(
+			'INSERT OR REPLACE INTO incident (id, open, opened_at, body) VALUES (?, ?, ?, ?)',
+			incident.id,
+			incident.status === 'resolved' ? 0 : 1,
+			incident.openedAt,
+			JSON.stringify(incident),
+		)
+	}
+
 	/** A message of an id that waits already stays as it is. */
 	addMessage(id: string, body: string, now: number): void {
 		this.#sql.all(
@@ -178,6 +199,10 @@ export class MonitorStore {
 			at,
 			JSON.stringify(counts),
 		)
+	}
+
+	#incidents(query: string, ...bindings: SqlValue[]): Incident[] {
+		return this.#sql.all<{ body: string }>(query, ...bindings).map(({ body }) => incidentShape.parse(JSON.parse(body)))
 	}
 
 	#alerts(query: string): Alert[] {
