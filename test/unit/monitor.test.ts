@@ -88,6 +88,7 @@ test('what the shards say is told by rule, and the larger of two sizes alone', a
 		...quiet,
 		stalled: 2,
 		worstLagMs: 400_000,
+		differing: 1,
 		deadLetters: 3,
 		incomplete: 1,
 		largestBytes: 9_100_000_000,
