@@ -3,6 +3,7 @@
  * structured cloning, and old and new versions of the Worker and of an object may meet during a rollout, so fields are
  * added and never change their meaning.
  */
+import type { JournalEntry } from './chain.ts'
 import type { ErasureCall, ErasureOrder, ShardRemains } from './erasure.ts'
 import type { TenantId } from './ids.ts'
 import type { ExportInfo, ExportLayout, JobCallName, JobReply, JobRequest, JobWakeUp } from './job.ts'
@@ -136,6 +137,15 @@ export interface Operations {
 		}
 		answers: { tenant: TenantInfo; position: number }
 	}
+	'audit.list': {
+		takes: { filter: AuditFilter; limit: number; after: number }
+		answers: { entries: JournalEntry[]; next: number | null }
+	}
+	/** `brokenAt` is the first position that the chain does not vouch for. */
+	'audit.verify': {
+		takes: { after: number }
+		answers: { from: number; to: number; head: number; brokenAt: number | null; chain: string | null }
+	}
 	/**
 	 * Notes a decision about the erasure of the tenant; the control object puts it in force. Whoever asks by a key repeats the
 	 * slug. `erasure` is the id for a new request; a request that is known already keeps its own.
@@ -255,6 +265,17 @@ export interface Change {
 	/** The id of the request that caused it; null for what the shard did by itself, absent from objects of older code. */
 	request?: string | null
 	at: number
+}
+
+/** What an auditor asks the journal for. Times are milliseconds; `until` is not included. */
+export interface AuditFilter {
+	actor?: string
+	collection?: string
+	/** The id of a record, or of what an entry that is about none names. */
+	record?: string
+	op?: ChangeOp
+	from?: number
+	until?: number
 }
 
 export interface ChangePage {

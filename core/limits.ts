@@ -224,3 +224,8 @@ export const incidentTitleCharsMax = 200
 export const incidentNoteCharsMax = 4_000
 /** For how long an isolate answers the public status page from memory, so that asking for it wakes no object each time. */
 export const statusKeptMs = 10_000
+
+/** Entries of the journal whose chain one call of the shard follows: 50 to 150 ms. */
+export const auditVerifiedEntries = 10_000
+/** Calls of the shard that one verification makes. */
+export const auditVerificationCallsMax = 20

@@ -439,6 +439,19 @@ export class FakeShard {
 				return refuse('not_found', 'this shard performs no jobs')
 			case 'tenant.update':
 				return accept({ tenant: this.#info(operation.tenantName, operation.status), position: 8 })
+			case 'audit.list': {
+				const entries = this.changes
+					.filter(({ seq }) => seq > operation.after)
+					.slice(0, operation.limit)
+					.map((change) => ({ ...change, request: null, records: null, digest: null, chain: null }))
+				const last = entries.at(-1)?.seq ?? operation.after
+				return accept({ entries, next: last < this.changes.length ? last : null })
+			}
+			case 'audit.verify': {
+				const head = this.changes.length
+				const to = Math.min(operation.after + 2, head)
+				return accept({ from: operation.after, to, head, brokenAt: null, chain: 'c' })
+			}
 			case 'tenant.erasure': {
 				const { slug } = this.#info()
 				return operation.slug === null || operation.slug === slug

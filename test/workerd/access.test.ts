@@ -217,6 +217,8 @@ const rows: Record<string, Row> = {
 		other: 'not_found',
 	},
 	'get /v1/changes': { needs: 'key:read', allowed: 200 },
+	'get /v1/audit': { needs: 'key:read', allowed: 200 },
+	'get /v1/audit/verification': { needs: 'key:read', allowed: 200 },
 	'post /v1/keys': { needs: 'key:keys', body: () => ({ scopes: ['keys'] }), allowed: 201 },
 	'post /v1/exports': { needs: 'key:export', body: () => ({}), allowed: 202 },
 	'get /v1/exports': { needs: 'key:export', allowed: 200 },

@@ -1,6 +1,6 @@
 import { hkdfSync } from 'node:crypto'
 import { z } from '@hono/zod-openapi'
-import type { PagePosition } from '../../core/contract.ts'
+import type { AuditFilter, PagePosition } from '../../core/contract.ts'
 import { type CursorKeys, openCursor, pagePosition, queryFingerprint, sealCursor } from '../../core/cursor.ts'
 import { type ParsedList, parseListQuery } from '../../core/filter.ts'
 import { parseTenantId, type TenantId } from '../../core/ids.ts'
@@ -97,6 +97,15 @@ export function readViewCollectionPage(
 ): Outcome<ListPage<{ tenant: TenantId; name: string }>> {
 	const list = JSON.stringify(['view/collections', scope])
 	return openPage(call, list, asked, z.strictObject({ tenant: tenantId, name: z.string() }))
+}
+
+/** A page of the audit log; its cursor belongs to one filter. */
+export function openAuditPage(
+	call: TenantCall,
+	asked: { limit?: string; cursor?: string },
+	filter: AuditFilter,
+): Outcome<ListPage<number>> {
+	return openPage(call, JSON.stringify(['audit', filter]), asked, z.int().nonnegative())
 }
 
 function openPage<Position>(

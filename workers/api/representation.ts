@@ -1,4 +1,5 @@
 import { readCertificate } from '../../core/certificate.ts'
+import type { JournalEntry } from '../../core/chain.ts'
 import type {
 	Change,
 	CollectionInfo,
@@ -61,6 +62,11 @@ export interface ShownChange {
 export function showChange(change: Change): ShownChange {
 	const { seq, op, collection, id, version, actor, request = null, at } = change
 	return { seq, op, collection, id, version, actor, request, at: timeOf(at) }
+}
+
+export function showAuditEntry(entry: JournalEntry) {
+	const { seq, at, op, collection, id: record, version, actor, request, records, digest, chain } = entry
+	return { seq, at: timeOf(at), op, collection, record, version, actor, request, records, digest, chain }
 }
 
 export interface ShownKey {

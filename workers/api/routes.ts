@@ -1,4 +1,5 @@
 import { alertRoutes } from './alerts.ts'
+import { auditRoutes } from './audit.ts'
 import { batchRoutes } from './batch.ts'
 import { changeRoutes } from './changes.ts'
 import { collectionRoutes } from './collections.ts'
@@ -33,6 +34,7 @@ const described: readonly Route[] = [
 	...recordRoutes,
 	...batchRoutes,
 	...changeRoutes,
+	...auditRoutes,
 	...keyRoutes,
 	...webhookRoutes,
 	...exportRoutes,

@@ -293,6 +293,49 @@ export const hold = z
 	.openapi('LegalHold')
 export const jwks = z.object(keySet.shape).openapi('KeySet')
 
+const moment = z.string().openapi({ example: '2026-11-22T00:00:00Z' })
+export const auditQuery = z.object({
+	actor: z.string().optional().openapi({ example: 'operator:operator' }),
+	collection: z.string().optional(),
+	record: z.string().optional(),
+	op: z.enum(changeOps).optional(),
+	from: moment.optional(),
+	until: moment.optional(),
+	limit: z.int().min(1).max(listLimitMax).optional(),
+	cursor: z.string().optional(),
+})
+export const auditList = z
+	.object({
+		entries: z.array(
+			z.object({
+				seq: z.int().min(1),
+				at: time,
+				op: z.enum(changeOps),
+				collection: z.string().nullable(),
+				record: z.string().nullable(),
+				version: version.nullable(),
+				actor: z.string(),
+				request: z.string().nullable(),
+				records: count.nullable(),
+				digest: z.string().nullable(),
+				chain: z.string().nullable(),
+			}),
+		),
+	})
+	.openapi('AuditList')
+export const auditVerificationQuery = z.object({ after: z.int().min(0).optional() })
+export const auditVerification = z
+	.object({
+		intact: z.boolean(),
+		complete: z.boolean(),
+		from: position,
+		to: position,
+		head: position,
+		broken_at: position.nullable(),
+		chain: z.string().nullable(),
+	})
+	.openapi('AuditVerification')
+
 const lag = { shards: count, shards_behind: count, worst_lag_ms: count, dead_letters: count }
 export const freshness = z
 	.object({

@@ -84,6 +84,8 @@ const resting: Resting = {
 	'tenant.get': whole,
 	'tenant.update': whole,
 	'tenant.erasure': whole,
+	'audit.list': whole,
+	'audit.verify': whole,
 }
 
 function given(seal: string | null): string {

@@ -36,6 +36,7 @@ import { isProvisioned, migrate } from '../../db/shard/migrate.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import { Announcer, type Rings } from './announcer.ts'
 import { recallAnswer, rememberAnswer } from './answers.ts'
+import { listAudit, verifyAudit } from './audit.ts'
 import { runBatch } from './batch.ts'
 import { Catalog } from './catalog.ts'
 import { deleteCollection, getCollection, listCollections, putCollection } from './collections.ts'
@@ -119,6 +120,8 @@ const scopeOf: Record<OperationName, Scope | null> = {
 	'tenant.get': 'read',
 	'tenant.update': null,
 	'tenant.erasure': 'erase',
+	'audit.list': 'read',
+	'audit.verify': 'read',
 }
 
 /** What operators may do for a tenant: look at it, limit it, and carry it elsewhere as a whole. */
@@ -665,6 +668,10 @@ export class Shard {
 				return updateTenant(work, operation)
 			case 'tenant.erasure':
 				return noteErasure(work, operation)
+			case 'audit.list':
+				return listAudit(work, operation)
+			case 'audit.verify':
+				return verifyAudit(work, operation)
 		}
 	}
 }
