@@ -1,5 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { ruleNames } from '../../core/alert.ts'
 import { createApp } from '../../workers/api/app.ts'
 import { routeTable } from '../../workers/api/routes.ts'
 import type { Env } from '../../workers/env.ts'
@@ -35,11 +36,12 @@ interface Target {
 	body: object | undefined
 }
 
-const example: Record<string, string> = { collection: 'things', file: 'swagger-ui.css' }
+const example: Record<string, string> = { collection: 'things', file: 'swagger-ui.css', rule: ruleNames[0] }
 const bodies: Record<string, object> = {
 	'post /v1/tenants': { slug: 'never-made', name: 'Never' },
 	'patch /v1/tenants/{id}': { name: 'Tenant' },
 	'delete /v1/tenant': { slug: 'another' },
+	'put /v1/silences/{rule}': { minutes: 0 },
 	'put /v1/collections/{collection}': { schema: {} },
 	'post /v1/collections/{collection}/records': { n: 1 },
 	'put /v1/collections/{collection}/records/{id}': { n: 1 },

@@ -27,6 +27,17 @@ interface Row {
 
 const collection = '/v1/collections/people'
 const record = `${collection}/records/ada`
+const endpoint = { url: 'https://hooks.freehold.dev/x', events: ['collection.changed'] }
+
+/** The path of something that the tenant makes first. */
+function made(list: string, body: object, then = ''): (tenant: NewTenant) => Promise<string> {
+	return async ({ secret }) => {
+		const response = await send('POST', list, secret, body)
+		const { id } = await response.json<{ id: string }>()
+		return `${list}/${id}${then}`
+	}
+}
+
 const rows: Record<string, Row> = {
 	'post /v1/tenants': {
 		body: { slug: 'replayed', name: 'Replayed', region: 'eu' },
@@ -119,6 +130,37 @@ const rows: Record<string, Row> = {
 		entries: 1,
 	},
 	'delete /v1/keys/{id}': { path: (_, spare) => `/v1/keys/${spare}`, status: 204, entries: 1 },
+	'post /v1/webhooks': { body: endpoint, otherBody: { ...endpoint, description: 'another' }, status: 201, entries: 1 },
+	'patch /v1/webhooks/{id}': {
+		path: made('/v1/webhooks', endpoint),
+		body: { description: 'changed' },
+		otherBody: { description: 'otherwise' },
+		status: 200,
+		entries: 1,
+	},
+	'post /v1/webhooks/{id}/rotate-secret': {
+		path: made('/v1/webhooks', endpoint, '/rotate-secret'),
+		body: { keep_previous_seconds: 60 },
+		otherBody: { keep_previous_seconds: 61 },
+		status: 200,
+		entries: 1,
+	},
+	'post /v1/webhooks/{id}/test': { path: made('/v1/webhooks', endpoint, '/test'), status: 202, entries: 0 },
+	'delete /v1/webhooks/{id}': { path: made('/v1/webhooks', endpoint), status: 204, entries: 1 },
+	'post /v1/exports': { body: { csv: true }, otherBody: { csv: false }, status: 202, entries: 1 },
+	'delete /v1/exports/{id}': { path: made('/v1/exports', {}), status: 204, entries: 1 },
+	'post /v1/tenants/{id}/exports': {
+		path: ({ id }) => `/v1/tenants/${id}/exports`,
+		body: { csv: true },
+		otherBody: { csv: false },
+		status: 202,
+		entries: 1,
+	},
+	'delete /v1/tenants/{id}/exports/{export}': {
+		path: async (tenant) => `/v1/tenants/${tenant.id}${(await made('/v1/exports', {})(tenant)).slice('/v1'.length)}`,
+		status: 204,
+		entries: 1,
+	},
 }
 
 test('every route that changes something has a row here', () => {

@@ -255,10 +255,10 @@ function respondArchive(call: TenantCall, layout: ExportLayout): Response | Awai
 }
 
 async function deleteExport(call: TenantCall, parameter: string): Handled {
-	const id = readExportId(call, parameter)
-	if (!id.ok) return id
 	const idempotency = readIdempotency(call, '')
 	if (!idempotency.ok) return idempotency
+	const id = readExportId(call, parameter)
+	if (!id.ok) return id
 	const reply = await execute(call, { name: 'export.delete', id: id.value }, idempotency.value)
 	if (!reply.ok) return reply
 	return respondReply(call, reply, 204, null, { 'Freehold-Position': String(reply.value.position) })
