@@ -126,6 +126,17 @@ export const pagesPerDeliveryMax = 20
 export const deliveryMsMax = 5_000
 /** Shards of one delivery that are brought up to date side by side; each holds one page, and all must fit into 128 MB. */
 export const shardsAtOnceMax = 32
+/** Tenants that one step of a rebuild asks, and how many of them at the same time: an invocation may make 1,000 calls. */
+export const rebuildStepTenantsMax = 200
+export const rebuildStepsAtOnceMax = 16
+/** While its shards are read, a rebuild looks how far they are in growing intervals, at most this far apart. */
+export const rebuildAgainSecondsMax = 30
+/** What a rebuild has not come to the end of by then is asked again. */
+export const rebuildAgainMsMax = 600_000
+/** A rebuild on which nobody has worked for this long has lost its message, and the sweep sends it another. */
+export const rebuildForgottenMs = 90_000
+/** Rebuilds that a list shows. */
+export const rebuildsListedMax = 50
 /** One page of the ETL; never less than one record. */
 export const pageBytesMax = 1 * megabyte
 /** A shard that has not answered a pull by then is asked again later, so that a frozen one does not hold up its batch. */

@@ -2,6 +2,7 @@
 import type { JsonText, TenantStatus } from './contract.ts'
 import type { Region, TenantId } from './ids.ts'
 import type { ListQuery } from './query.ts'
+import type { RebuildProgress } from './rebuild.ts'
 import type { Outcome } from './refusal.ts'
 
 export interface ViewScope {
@@ -78,6 +79,8 @@ export interface View {
 		page: { limit: number; after: TenantId | null },
 	): Promise<Outcome<{ tenants: ViewTenant[]; next: TenantId | null; freshness: Freshness }>>
 	freshness(scope: ViewScope): Promise<Outcome<Freshness>>
+	/** How far a running rebuild has come in one region. */
+	rebuilt(region: Region, id: string): Promise<Outcome<RebuildProgress>>
 	/** Waits until the view has applied `position` of the tenant's home shard; refused with `view_behind` after `waitMs`. */
 	reached(tenant: TenantId, position: number, waitMs: number): Promise<Outcome<true>>
 }

@@ -19,6 +19,7 @@ import type { ErasureRecord, ErasureStore } from '../core/erasure.ts'
 import { type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { hashSecret } from '../core/keys.ts'
 import type { Measured } from '../core/metrics.ts'
+import type { RebuildJob, RebuildStep, RebuildStore } from '../core/rebuild.ts'
 import { accept, type Outcome, type Refusal, refuse } from '../core/refusal.ts'
 import type { Sample } from '../core/telemetry.ts'
 import type { Freshness, View } from '../core/view.ts'
@@ -36,6 +37,8 @@ export class Edge {
 	readonly logged: { level: string; event: string; fields: Record<string, unknown> }[] = []
 	readonly objectCalls: string[] = []
 	readonly counted: Sample[] = []
+	readonly rebuildJobs = new Map<string, RebuildJob>()
+	readonly rebuildSteps: RebuildStep[] = []
 	readonly monitors = new Map<Region, TestMonitor>()
 	measured: Measured | null = null
 	readonly bucket = new MemoryBucket()
@@ -69,12 +72,15 @@ export class Edge {
 				collections: (...all) => this.view.collections(...all),
 				tenants: (...all) => this.view.tenants(...all),
 				freshness: (...all) => this.view.freshness(...all),
+				rebuilt: (...all) => this.view.rebuilt(...all),
 				reached: (...all) => this.view.reached(...all),
 			},
 			metrics: {
 				read: async (regions) => regions.map((region) => ({ region, measured: this.measured })),
 				usage: async () => accept([]),
 			},
+			rebuilds: (region) => this.#rebuilds(region),
+			startRebuild: (step) => this.port('rebuild.start', () => void this.rebuildSteps.push(step)),
 			monitorOf: (region) => this.#monitor(region),
 			clock: () => this.now,
 			random: (bytes) => crypto.getRandomValues(bytes),
@@ -157,6 +163,24 @@ export class Edge {
 		monitor.now = this.now
 		this.monitors.set(region, monitor)
 		return monitor
+	}
+
+	#rebuilds(region: Region): RebuildStore {
+		const here = () => [...this.rebuildJobs.values()].filter((job) => job.region === region).reverse()
+		return {
+			read: (id) =>
+				this.port('rebuild.read', () => {
+					const job = here().find((one) => one.id === id)
+					return job ? { job, etag: 'etag' } : null
+				}),
+			create: (job) =>
+				this.port('rebuild.create', () => {
+					this.rebuildJobs.set(`${region}/${job.id}`, job)
+					return true
+				}),
+			replace: () => Promise.reject(new Error('the edge only begins rebuilds')),
+			recent: (limit) => this.port('rebuild.recent', () => here().slice(0, limit)),
+		}
 	}
 
 	#control(region: Region): ControlStore {
@@ -521,6 +545,7 @@ function fakeView(edge: Edge): View {
 			.map(([id]) => id)
 			.sort()
 	return {
+		rebuilt: async () => accept({ shards: { done: 1, total: 2 }, records: { done: 3, total: 4 } }),
 		records: async (scope, { after, limit }) => {
 			const all = ['r1', 'r2', 'r3'].filter((id) => after === null || id > after.id)
 			const tenant = scope.tenant ?? tenants()[0]

@@ -5,10 +5,11 @@ import { type RetentionDays, retentionDays } from '../core/certificate.ts'
 import type { Announcement, Shard, WakeUp, WebhookShard, WebhookWakeUp } from '../core/contract.ts'
 import { type Claim, type ControlStore, controlSchema } from '../core/control.ts'
 import { type ErasureCall, type ErasureStore, erasureRecord, objectPrefixes } from '../core/erasure.ts'
-import { parseRegion, type Region, regionOf, type TenantId } from '../core/ids.ts'
+import { parseRegion, parseTenantId, type Region, regionOf, type TenantId } from '../core/ids.ts'
 import type { JobWakeUp } from '../core/job.ts'
 import { hashSecret } from '../core/keys.ts'
 import type { Monitor } from '../core/monitor.ts'
+import type { RebuildJob, RebuildStep, RebuildStore } from '../core/rebuild.ts'
 import type { TelemetryMessage } from '../core/telemetry.ts'
 import { type ClaimKind, type OperatorToken, operatorScopes } from './api/ports.ts'
 import type { ErasurePorts } from './queue-consumer/erasure.ts'
@@ -55,10 +56,14 @@ export interface Cell {
 	control: ControlStore
 	erasures: ErasureStore
 	objects: ErasurePorts['objects']
+	/** The registry's tenants in the order of their ids, after one. */
+	registry(after: TenantId | null, limit: number): Promise<TenantId[]>
+	rebuilds: RebuildStore
 	databaseUrl: string
 	databaseReadUrl: string
 	bucket: Bucket
 	announce(message: Announcement): Promise<void>
+	goOn(step: RebuildStep, delaySeconds: number): Promise<void>
 	tell(message: TelemetryMessage): Promise<void>
 }
 
@@ -71,7 +76,7 @@ export function regionsOf(env: Env): readonly [Region, ...Region[]] {
 
 export function cellOf(env: Env, region: Region): Cell {
 	const bucket = binding(env, 'BUCKET', region) as R2Bucket
-	const changes = binding(env, 'CHANGES', region) as Queue<WakeUp | JobWakeUp | ErasureCall>
+	const changes = binding(env, 'CHANGES', region) as Queue<WakeUp | JobWakeUp | ErasureCall | RebuildStep>
 	const webhooks = binding(env, 'WEBHOOKS', region) as Queue<WebhookWakeUp>
 	const telemetry = binding(env, 'TELEMETRY', region) as Queue<TelemetryMessage>
 	return {
@@ -80,11 +85,16 @@ export function cellOf(env: Env, region: Region): Cell {
 		bucket: bucketOf(bucket),
 		erasures: erasureStore(bucket),
 		objects: tenantObjects(bucket),
+		registry: (after, limit) => listTenants(bucket, after, limit),
+		rebuilds: rebuildStore(bucket),
 		databaseUrl: String(binding(env, 'DATABASE_URL', region)),
 		databaseReadUrl: String(binding(env, 'DATABASE_READ_URL', region)),
 		announce: async (message) => {
 			if ('kind' in message && message.kind === 'webhook') await webhooks.send(message, { contentType: 'json' })
 			else await changes.send(message, { contentType: 'json' })
+		},
+		goOn: async (step, delaySeconds) => {
+			await changes.send(step, { contentType: 'json', delaySeconds })
 		},
 		tell: async (message) => {
 			await telemetry.send(message, { contentType: 'json' })
@@ -222,6 +232,45 @@ function tenantObjects(bucket: R2Bucket): ErasurePorts['objects'] {
 		},
 		remove: async (tenant) => {
 			for (const prefix of objectPrefixes(tenant)) await clearPrefix(bucketOf(bucket), prefix)
+		},
+	}
+}
+
+async function listTenants(bucket: R2Bucket, after: TenantId | null, limit: number): Promise<TenantId[]> {
+	const prefix = 'control/'
+	const startAfter = after === null ? {} : { startAfter: `${prefix}${after}.json` }
+	const { objects } = await bucket.list({ prefix, limit, ...startAfter })
+	return objects.map(({ key }) => {
+		const tenant = parseTenantId(key.slice(prefix.length, -'.json'.length))
+		if (tenant === null) throw new Error('the registry holds an object of no tenant')
+		return tenant
+	})
+}
+
+function rebuildStore(bucket: R2Bucket): RebuildStore {
+	const prefix = 'rebuilds/'
+	const nameOf = (id: string) => `${prefix}${id}.json`
+	const read = async (key: string) => {
+		const object = await bucket.get(key)
+		return object && { job: await object.json<RebuildJob>(), etag: object.etag }
+	}
+	return {
+		read: (id) => read(nameOf(id)),
+		create: async (job) => {
+			const onlyIf = new Headers({ 'If-None-Match': '*' })
+			return (await bucket.put(nameOf(job.id), JSON.stringify(job), { onlyIf })) !== null
+		},
+		replace: async (job, etag) =>
+			(await bucket.put(nameOf(job.id), JSON.stringify(job), { onlyIf: { etagMatches: etag } })) !== null,
+		recent: async (limit) => {
+			const keys: string[] = []
+			for (let startAfter: string | undefined = prefix; startAfter !== undefined; ) {
+				const listed: R2Objects = await bucket.list({ prefix, startAfter })
+				keys.push(...listed.objects.map(({ key }) => key))
+				startAfter = listed.truncated ? keys.at(-1) : undefined
+			}
+			const found = await Promise.all(keys.toReversed().slice(0, limit).map(read))
+			return found.flatMap((one) => (one === null ? [] : [one.job]))
 		},
 	}
 }

@@ -2,7 +2,7 @@
 import { createApp } from './api/app.ts'
 import { type Env, queueOf } from './env.ts'
 import { Monitor as MonitorObject } from './monitor/monitor.ts'
-import { consume } from './queue-consumer/consumer.ts'
+import { consumeChanges } from './queue-consumer/changes.ts'
 import { consumeTelemetry } from './queue-consumer/telemetry.ts'
 import { deliverWebhooks } from './queue-consumer/webhooks.ts'
 import { TenantShard as TenantShardObject } from './shard-do/tenant-shard.ts'
@@ -13,6 +13,7 @@ import {
 	consumerPorts,
 	everyMinute,
 	monitorPorts,
+	rebuildPorts,
 	shardPorts,
 	telemetryPorts,
 	webhookPorts,
@@ -43,7 +44,7 @@ export default {
 		const { carries, region } = queueOf(env, batch.queue)
 		switch (carries) {
 			case 'changes':
-				return consume(batch.messages, consumerPorts(env, region))
+				return consumeChanges(batch.messages, consumerPorts(env, region), rebuildPorts(env, region))
 			case 'webhooks':
 				return deliverWebhooks(batch.messages, webhookPorts(env, region))
 			case 'telemetry':

@@ -10,6 +10,7 @@ import { connect, type Database } from '../db/neon/client.ts'
 import { countTenant, eraseTenant } from '../db/neon/erase.ts'
 import { createMetrics } from '../db/neon/metrics.ts'
 import { observe } from '../db/neon/observe.ts'
+import { forgetAsked, noteAsked, rebuildProgress } from '../db/neon/rebuilds.ts'
 import { addTelemetry, noteUsage, retireTelemetry } from '../db/neon/telemetry.ts'
 import { createView } from '../db/neon/view.ts'
 import { postgresStore } from '../db/neon/writer.ts'
@@ -30,6 +31,8 @@ import {
 import type { MonitorPorts } from './monitor/monitor.ts'
 import type { Ports as ConsumerPorts } from './queue-consumer/consumer.ts'
 import { type ErasurePorts, goOnErasing } from './queue-consumer/erasure.ts'
+import type { RebuildPorts } from './queue-consumer/rebuild.ts'
+import { sweep } from './queue-consumer/sweep.ts'
 import { type consumeTelemetry, maintainTelemetry, type TelemetryStore } from './queue-consumer/telemetry.ts'
 import { postMessage, resolveHost } from './queue-consumer/webhook-http.ts'
 import type { WebhookPorts } from './queue-consumer/webhooks.ts'
@@ -64,6 +67,8 @@ export function apiPorts(env: Env): ApiPorts {
 		claim: (kind, value) => claimOf(env, kind, value),
 		view: createView({ regions: databases, now: Date.now, sleep }),
 		metrics: createMetrics(databases),
+		rebuilds: (region) => cellOf(env, region).rebuilds,
+		startRebuild: (step) => cellOf(env, step.region).goOn(step, 0),
 		monitorOf: (region) => monitorOf(env, region),
 		clock: Date.now,
 		random,
@@ -103,6 +108,26 @@ export function consumerPorts(env: Env, region: Region): ConsumerPorts {
 			return goOnErasing(call, erasurePorts(env, region))
 		},
 		jobs: { ...shared, bucket: (asked) => cell(asked).bucket, mint: () => crypto.randomUUID() },
+	}
+}
+
+/** A rebuild goes through the registry of its own cell and writes to the view of its own cell (R1). */
+export function rebuildPorts(env: Env, region: Region): RebuildPorts {
+	const cell = cellOf(env, region)
+	const database = connect(cell.databaseUrl, env.NEON_ENDPOINT ?? null)
+	return {
+		jobs: cell.rebuilds,
+		registry: cell.registry,
+		control: cell.control,
+		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
+		ledger: {
+			noteAsked: (id, range, asked) => noteAsked(database, id, range, asked),
+			progress: (id) => rebuildProgress(database, id),
+			forgetAsked: (id) => forgetAsked(database, id),
+		},
+		again: (step, delaySeconds) => cell.goOn(step, delaySeconds),
+		clock: Date.now,
+		log,
 	}
 }
 
@@ -157,7 +182,11 @@ export function monitorPorts(env: Env, name: string): MonitorPorts {
 export async function everyMinute(env: Env, at: number): Promise<void> {
 	const cells = regionsOf(env).map(async (region) => {
 		const database = connect(cellOf(env, region).databaseUrl, env.NEON_ENDPOINT ?? null)
-		const done = await Promise.allSettled([monitorOf(env, region).tick(at), maintainTelemetry(storeOf(database), at)])
+		const done = await Promise.allSettled([
+			monitorOf(env, region).tick(at),
+			maintainTelemetry(storeOf(database), at),
+			sweep(region, rebuildPorts(env, region)),
+		])
 		for (const one of done)
 			if (one.status === 'rejected') log('error', 'cron_failed', { region, error: nameOfError(one.reason) })
 	})

@@ -30,7 +30,7 @@ export function freshnessOf(answers: readonly RegionAnswer[], tenant: TenantId |
 	const known = tenant === null || shards > 0
 	return {
 		exact: known && deadLetters === 0 && measured.every(({ row }) => numberIn(row, 'shards_inexact') === 0),
-		complete: known && shardsBehind === 0,
+		complete: known && shardsBehind === 0 && measured.every(({ row }) => numberIn(row, 'shards_hollow') === 0),
 		asOf: oldest(measured.map(({ row }) => row)),
 		shards,
 		shardsBehind,
@@ -52,8 +52,9 @@ const measure = `
 SELECT
 	count(*) AS shards,
 	count(*) FILTER (WHERE behind_since IS NOT NULL) AS shards_behind,
+	count(*) FILTER (WHERE base_hollow) AS shards_hollow,
 	count(*) FILTER (WHERE behind_since IS NOT NULL AND change_at IS NULL) AS shards_empty,
-	count(*) FILTER (WHERE applied_seq <> read_seq) AS shards_inexact,
+	count(*) FILTER (WHERE applied_seq <> read_seq OR base_pending IS NOT NULL) AS shards_inexact,
 	coalesce(floor(extract(epoch FROM max(greatest(now() - behind_since, interval '0'))) * 1000), 0) AS worst_lag_ms,
 	floor(extract(epoch FROM min(CASE WHEN behind_since IS NULL THEN now() ELSE change_at END)) * 1000) AS as_of,
 	(SELECT count(*) FROM dead_letter d WHERE $1::text IS NULL OR d.tenant_id = $1) AS dead_letters

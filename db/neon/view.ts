@@ -11,6 +11,7 @@ import { fieldTypesStatement, namedProperties, typesOf } from './field-types.ts'
 import { freshnessOf, freshnessStatement } from './freshness.ts'
 import { countStatement, pageOf, pageStatement } from './list.ts'
 import { mergeParts } from './merge.ts'
+import { progressStatement, readProgress } from './rebuilds.ts'
 import { askRegions, type RegionDatabase } from './regions.ts'
 import { numberIn, tenantIn, textIn } from './row.ts'
 
@@ -74,6 +75,13 @@ export function createView({ regions: databases, now, sleep }: ViewPorts): View 
 		async freshness(scope) {
 			const asked = await askRegions(databases, scope, [freshnessStatement(scope.tenant)])
 			return asked.ok ? accept(freshnessOf(asked.value, scope.tenant)) : asked
+		},
+
+		async rebuilt(region, id) {
+			const asked = await askRegions(databases, { regions: [region], tenant: null }, [progressStatement(id)])
+			if (!asked.ok) return asked
+			const { shards, records } = readProgress(asked.value[0]?.results[0]?.[0] ?? {})
+			return accept({ shards, records })
 		},
 
 		async reached(tenant, position, waitMs) {
@@ -160,4 +168,5 @@ SELECT tenant_id, slug, name, status, extract(epoch FROM created_at) * 1000 AS c
 WHERE ($1::text IS NULL OR tenant_id = $1) AND ($2::text IS NULL OR tenant_id > $2)
 ORDER BY tenant_id LIMIT $3::int`
 
-const homePosition = 'SELECT applied_seq FROM shard WHERE tenant_id = $1 AND shard = 0'
+// While a hollow base runs, the view may lack what it counts as applied.
+const homePosition = 'SELECT applied_seq FROM shard WHERE tenant_id = $1 AND shard = 0 AND NOT base_hollow'

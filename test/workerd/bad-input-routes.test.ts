@@ -40,6 +40,7 @@ const example: Record<string, string> = { collection: 'things', file: 'swagger-u
 const bodies: Record<string, object> = {
 	'post /v1/tenants': { slug: 'never-made', name: 'Never' },
 	'patch /v1/tenants/{id}': { name: 'Tenant' },
+	'post /v1/view/rebuild': { region: 'eu' },
 	'delete /v1/tenant': { slug: 'another' },
 	'put /v1/silences/{rule}': { minutes: 0 },
 	'put /v1/collections/{collection}': { schema: {} },

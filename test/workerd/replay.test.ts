@@ -74,6 +74,12 @@ const rows: Record<string, Row> = {
 	},
 	'put /v1/tenants/{id}/hold': { path: ({ id }) => `/v1/tenants/${id}/hold`, status: 200, entries: 1 },
 	'delete /v1/tenants/{id}/hold': { path: ({ id }) => `/v1/tenants/${id}/hold`, status: 200, entries: 1 },
+	'post /v1/view/rebuild': {
+		body: { region: 'eu' },
+		otherBody: { region: 'global' },
+		status: 202,
+		entries: 0,
+	},
 	'put /v1/collections/{collection}': {
 		path: () => '/v1/collections/more',
 		body: { schema: people },
@@ -171,7 +177,7 @@ test('every route that changes something has a row here', () => {
 for (const [route, row] of Object.entries(rows)) {
 	const [method = '', pattern = ''] = route.split(' ')
 	const verb = method.toUpperCase()
-	const isOperators = /^\/v1\/(tenants|erasures)/.test(pattern)
+	const isOperators = /^\/v1\/(tenants|erasures|view)/.test(pattern)
 
 	const bodyOf = (tenant: NewTenant) => (typeof row.body === 'function' ? row.body(tenant) : row.body)
 

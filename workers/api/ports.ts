@@ -6,6 +6,7 @@ import type { ErasureStore } from '../../core/erasure.ts'
 import type { RandomBytes, Region, TenantId } from '../../core/ids.ts'
 import type { Metrics } from '../../core/metrics.ts'
 import type { Monitor } from '../../core/monitor.ts'
+import type { RebuildStep, RebuildStore } from '../../core/rebuild.ts'
 import type { Sample } from '../../core/telemetry.ts'
 import type { View } from '../../core/view.ts'
 import type { AddressRules } from '../../core/webhook-address.ts'
@@ -28,6 +29,10 @@ export interface ApiPorts {
 	/** The claim of a value. The implementation hashes the value, so it may hold anything. */
 	claim(kind: ClaimKind, value: string): Claim
 	view: View
+	/** The rebuilds of a region that `config.regions` names. */
+	rebuilds(region: Region): RebuildStore
+	/** Sends a rebuild's first message. */
+	startRebuild(step: RebuildStep): Promise<void>
 	metrics: Metrics
 	/** Naming a monitor costs nothing; only its methods reach the object. */
 	monitorOf(region: Region): Monitor

@@ -60,7 +60,8 @@ export async function provisionTenant(
 	return created.ok ? accept({ ...minted, replayed: false }) : created
 }
 
-function unanswered(state: 'running' | 'mismatch'): Outcome<never> {
+/** What a retry is told while the first request has no answer, or when it is another request. */
+export function unanswered(state: 'running' | 'mismatch'): Outcome<never> {
 	if (state === 'mismatch')
 		return refuse('idempotency_mismatch', 'this Idempotency-Key was used for another request', {
 			errors: [{ pointer: 'Idempotency-Key', detail: 'a key belongs to one request; use a new one' }],

@@ -10,6 +10,7 @@ import { incidentRoutes } from './incidents.ts'
 import { keyRoutes } from './keys.ts'
 import { metricsRoutes } from './metrics.ts'
 import { openApiRoute } from './openapi.ts'
+import { rebuildRoutes } from './rebuild.ts'
 import { recordRoutes } from './records.ts'
 import type { Access, Method, Route } from './route.ts'
 import { sloRoutes } from './slo.ts'
@@ -24,6 +25,7 @@ const described: readonly Route[] = [
 	...tenantsRoutes,
 	...erasureRoutes,
 	...viewRoutes,
+	...rebuildRoutes,
 	...metricsRoutes,
 	...sloRoutes,
 	...alertRoutes,

@@ -346,6 +346,23 @@ export const freshness = z
 		regions: z.array(z.object({ region: z.string(), ...lag })),
 	})
 	.openapi('Freshness')
+const doneOf = z.object({ done: count, total: count })
+const rebuildState = z.enum(['listing', 'running', 'done'])
+const rebuildPart = { state: rebuildState, shards: doneOf, records: doneOf, finished_at: time.nullable() }
+export const rebuildParams = z.object({ id: mintedId })
+export const rebuildInput = z
+	.strictObject({ tenant: tenantIdText.optional(), region: regionText.optional() })
+	.openapi('RebuildInput')
+export const rebuild = z
+	.object({
+		id: mintedId,
+		tenant: tenantIdText.nullable(),
+		started_at: time,
+		...rebuildPart,
+		regions: z.array(z.object({ region: z.string(), ...rebuildPart })),
+	})
+	.openapi('Rebuild')
+export const rebuildList = z.object({ rebuilds: z.array(rebuild) }).openapi('RebuildList')
 export const tenantList = z.object({ tenants: z.array(tenantSummary), freshness }).openapi('TenantList')
 export const viewRecordList = z
 	.object({ records: z.array(record.extend({ tenant: tenantIdText })), freshness })
