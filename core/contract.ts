@@ -137,6 +137,16 @@ export interface Operations {
 		}
 		answers: { tenant: TenantInfo; position: number }
 	}
+	/** `after` names the request that the first page opened, and the last record of the page before. */
+	'subject.read': {
+		takes: { subject: string; limit: number; after: SubjectPosition | null }
+		answers: { records: { collection: string; record: StoredRecord }[]; next: SubjectPosition | null; position: number }
+	}
+	'subject.erase': { takes: { subject: string }; answers: { receipt: SubjectRequest; position: number } }
+	'subject.requests': {
+		takes: { limit: number; after: string | null }
+		answers: { requests: SubjectRequest[]; next: string | null }
+	}
 	'audit.list': {
 		takes: { filter: AuditFilter; limit: number; after: number }
 		answers: { entries: JournalEntry[]; next: number | null }
@@ -265,6 +275,26 @@ export interface Change {
 	/** The id of the request that caused it; null for what the shard did by itself, absent from objects of older code. */
 	request?: string | null
 	at: number
+}
+
+export interface SubjectPosition {
+	request: string
+	collection: string
+	id: string
+}
+
+/** One request about a data subject. Times are milliseconds since 1970. */
+export interface SubjectRequest {
+	id: string
+	kind: 'access' | 'erasure'
+	/** A keyed hash of the subject's id: the register outlives the person's records. */
+	subject: string
+	/** Records handed out, or erased. */
+	records: number
+	actor: string
+	createdAt: number
+	dueAt: number
+	finishedAt: number | null
 }
 
 /** What an auditor asks the journal for. Times are milliseconds; `until` is not included. */

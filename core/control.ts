@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import type { TenantId } from './ids.ts'
+import { ledgerEntriesMax } from './limits.ts'
+import { accept, type Outcome, refuse } from './refusal.ts'
 
 /** Who asked for the erasure of a tenant, and when it may begin. */
 const erasureRequest = z.object({
@@ -18,6 +20,8 @@ const ledgerEntry = z.object({
 	subject: z.string(),
 	at: z.number(),
 })
+
+export type LedgerEntry = z.infer<typeof ledgerEntry>
 
 /** Fields that came later are optional, so that the objects of older Workers stay readable. */
 export const controlSchema = z.object({
@@ -114,4 +118,27 @@ export async function changeControl(
 		if (await store.replace(tenant, changed, found.etag)) return changed
 	}
 	throw new Error('the control object keeps changing')
+}
+
+/**
+ * Enters an erased data subject into the ledger, once. Entries from before `keptSince`, in milliseconds, go: no recoverable copy
+ * of the shard is as old as they are.
+ */
+export async function enterLedger(
+	store: ControlStore,
+	tenant: TenantId,
+	entry: LedgerEntry,
+	keptSince: number,
+): Promise<Outcome<true>> {
+	let isFull = false
+	await changeControl(store, tenant, (control) => {
+		const { ledger = [] } = control
+		if (ledger.some(({ request }) => request === entry.request)) return null
+		const kept = ledger.filter(({ at }) => at >= keptSince)
+		isFull = kept.length >= ledgerEntriesMax
+		return isFull ? null : { ...control, ledger: [...kept, entry] }
+	})
+	return isFull
+		? refuse('limit_exceeded', `the ledger takes ${ledgerEntriesMax} erasures in the time that copies last`)
+		: accept(true)
 }

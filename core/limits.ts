@@ -226,6 +226,12 @@ export const jobSilenceMsMax = 300_000
 
 /** Rows that one statement of a tenant's erasure deletes in the view: a second or two, far below `databaseTimeoutMs`. */
 export const erasedRowsMax = 200_000
+/** A request of a data subject is due after this (Art. 12(3) GDPR: one month), in milliseconds. */
+export const subjectDueMs = 30 * 86_400_000
+/** UTF-16 units of a data subject's id. */
+export const subjectCharsMax = 1_000
+/** Entries of the erasure ledger: those that a recoverable copy of the shard could lack. A cold start reads them all. */
+export const ledgerEntriesMax = 10_000
 /** How long the erasure of a tenant may be put off, and cancelled. */
 export const graceSecondsMax = 30 * 86_400
 /** Incidents that are listed. */

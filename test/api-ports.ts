@@ -463,6 +463,15 @@ export class FakeShard {
 				return refuse('not_found', 'this shard performs no jobs')
 			case 'tenant.update':
 				return accept({ tenant: this.#info(operation.tenantName, operation.status), position: 8 })
+			case 'subject.read':
+				return accept({ records: [], next: null, position: 11 })
+			case 'subject.erase': {
+				const times = { createdAt: this.#edge.now, dueAt: this.#edge.now, finishedAt: this.#edge.now }
+				const receipt = { id: '0'.repeat(26), kind: 'erasure' as const, subject: 'h', records: 0, actor: 'key:k' }
+				return accept({ receipt: { ...receipt, ...times }, position: 12 })
+			}
+			case 'subject.requests':
+				return accept({ requests: [], next: null })
 			case 'audit.list': {
 				const entries = this.changes
 					.filter(({ seq }) => seq > operation.after)

@@ -164,6 +164,7 @@ export class ShardFixture {
 				else if (message.kind === 'job') this.announcedJobs.push(message)
 				else this.erasureCalls.push(message)
 			},
+			hashSubject: (subject) => hashOf(`subject ${subject}`),
 			deleteAll: async () => {
 				this.deletedAll = true
 			},

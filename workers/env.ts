@@ -142,6 +142,11 @@ export function claimNamed(env: Env, name: string): Claim {
 	return env.UNIQUE_CLAIM.getByName(name) as unknown as Claim
 }
 
+/** Stands for a data subject's id where it may outlive the person's records; another one in each tenant. */
+export function subjectHash(env: Env, tenant: TenantId, subject: string): string {
+	return createHmac('sha256', env.CLAIM_SECRET).update(`subject\n${tenant}\n${subject}`).digest('base64url')
+}
+
 /** @throws when RETENTION_DAYS does not say it for every kind of store */
 export function retentionOf({ RETENTION_DAYS: given }: Env): RetentionDays {
 	return retentionDays.parse(typeof given === 'string' ? JSON.parse(given) : given)

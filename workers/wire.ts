@@ -2,7 +2,7 @@
 import { waitUntil } from 'cloudflare:workers'
 import { signerOf } from '../core/certificate.ts'
 import type { Announcement } from '../core/contract.ts'
-import { settleControl } from '../core/control.ts'
+import { enterLedger, settleControl } from '../core/control.ts'
 import { mintId, type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { pooled } from '../core/random.ts'
 import type { AddressRules } from '../core/webhook-address.ts'
@@ -27,6 +27,7 @@ import {
 	regionsOf,
 	retentionOf,
 	shardOf,
+	subjectHash,
 } from './env.ts'
 import type { MonitorPorts } from './monitor/monitor.ts'
 import type { Ports as ConsumerPorts } from './queue-consumer/consumer.ts'
@@ -228,6 +229,11 @@ function erasurePorts(env: Env, region: Region): ErasurePorts {
 export function shardPorts(env: Env): TenantShardPorts {
 	return {
 		announce: (message) => announce(env, message),
+		hashSubject: (tenant, subject) => subjectHash(env, tenant, subject),
+		enterLedger: (tenant, entry) => {
+			const keptSince = Date.now() - retentionOf(env).object_history * 86_400_000
+			return enterLedger(cellOf(env, regionOf(tenant)).control, tenant, entry, keptSince)
+		},
 		readControl: async (tenant) => (await cellOf(env, regionOf(tenant)).control.read(tenant))?.control ?? null,
 		log,
 	}

@@ -200,4 +200,20 @@ export const migrations: readonly { id: number; sql: string }[] = [
 			) STRICT;
 		`,
 	},
+	{
+		id: 7,
+		sql: `
+			-- The register of requests of data subjects, which are named by a keyed hash.
+			CREATE TABLE subject_request (
+				id TEXT PRIMARY KEY,
+				kind TEXT NOT NULL,
+				subject TEXT NOT NULL,
+				records INTEGER NOT NULL,
+				actor TEXT NOT NULL,
+				created_at INTEGER NOT NULL,
+				due_at INTEGER NOT NULL,
+				finished_at INTEGER
+			) STRICT, WITHOUT ROWID;
+		`,
+	},
 ]

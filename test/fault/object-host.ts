@@ -245,6 +245,7 @@ export class ObjectHost {
 				// There are no webhooks and no erasures in this world.
 				if ('head' in message) await this.#ports.announce(message)
 			},
+			hashSubject: () => '',
 			deleteAll: () => Promise.reject(new Error('nobody is erased in this world')),
 		})
 		const turn = new Turn({

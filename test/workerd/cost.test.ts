@@ -84,6 +84,7 @@ test('an insert writes its row and its entry, one row per unique or indexed fiel
 			arm: () => armed++,
 			lookAt: () => {},
 			announce: async () => {},
+			hashSubject: () => '',
 			deleteAll: async () => {},
 		})
 		const tenant = `eu_${'0'.repeat(26)}` as never

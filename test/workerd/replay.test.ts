@@ -64,6 +64,7 @@ const rows: Record<string, Row> = {
 		status: 202,
 		entries: 1,
 	},
+	'delete /v1/subjects/{subject}': { path: () => '/v1/subjects/u-1', status: 200, entries: 1 },
 	'delete /v1/erasures/{id}': {
 		path: async ({ id }) => {
 			const asked = await send('DELETE', `/v1/tenants/${id}?grace_seconds=86400`, bindings.OPERATOR_TOKEN)

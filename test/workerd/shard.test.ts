@@ -201,11 +201,10 @@ test('[D1] [I1] writes that an abort cuts short are there once or not at all, an
 /** Runs the alarm's code over the tenant's storage with ports of the test. */
 function ringWith(tenant: NewTenant, announce: (wakeUp: WakeUp) => Promise<void>): Promise<{ armed: number | null }> {
 	return runInDurableObject(stubOf(tenant), async (_instance, state) => {
-		const { readControl } = shardPorts(bindings)
 		const told = async (message: WakeUp | ErasureCall) => {
 			if (!('kind' in message)) await announce(message)
 		}
-		const ports: TenantShardPorts = { announce: told, readControl, log: () => {} }
+		const ports: TenantShardPorts = { ...shardPorts(bindings), announce: told, log: () => {} }
 		const shard = new TenantShard(state, bindings, ports)
 		await state.storage.deleteAlarm()
 		await shard.alarm()

@@ -82,12 +82,12 @@ export interface ListPage<Position> {
 /** A page of a list that goes by names or ids. */
 export function readPage(call: Call, list: string): Outcome<ListPage<string>> {
 	const asked = readQuery(call, ['limit', 'cursor'])
-	return asked.ok ? openPage(call, list, asked.value, z.string()) : asked
+	return asked.ok ? openListPage(call, list, asked.value, z.string()) : asked
 }
 
 export function readTenantPage(call: Call): Outcome<ListPage<TenantId>> {
 	const asked = readQuery(call, ['limit', 'cursor'])
-	return asked.ok ? openPage(call, 'tenants', asked.value, tenantId) : asked
+	return asked.ok ? openListPage(call, 'tenants', asked.value, tenantId) : asked
 }
 
 export function readViewCollectionPage(
@@ -96,7 +96,7 @@ export function readViewCollectionPage(
 	scope: ViewScope,
 ): Outcome<ListPage<{ tenant: TenantId; name: string }>> {
 	const list = JSON.stringify(['view/collections', scope])
-	return openPage(call, list, asked, z.strictObject({ tenant: tenantId, name: z.string() }))
+	return openListPage(call, list, asked, z.strictObject({ tenant: tenantId, name: z.string() }))
 }
 
 /** A page of the audit log; its cursor belongs to one filter. */
@@ -105,10 +105,10 @@ export function openAuditPage(
 	asked: { limit?: string; cursor?: string },
 	filter: AuditFilter,
 ): Outcome<ListPage<number>> {
-	return openPage(call, JSON.stringify(['audit', filter]), asked, z.int().nonnegative())
+	return openListPage(call, JSON.stringify(['audit', filter]), asked, z.int().nonnegative())
 }
 
-function openPage<Position>(
+export function openListPage<Position>(
 	call: Call,
 	list: string,
 	asked: { limit?: string; cursor?: string },

@@ -5,6 +5,7 @@ import type {
 	CollectionInfo,
 	KeyInfo,
 	StoredRecord,
+	SubjectRequest,
 	TenantInfo,
 	TenantLimits,
 	TenantStatus,
@@ -67,6 +68,20 @@ export function showChange(change: Change): ShownChange {
 export function showAuditEntry(entry: JournalEntry) {
 	const { seq, at, op, collection, id: record, version, actor, request, records, digest, chain } = entry
 	return { seq, at: timeOf(at), op, collection, record, version, actor, request, records, digest, chain }
+}
+
+export function showSubjectRequest(request: SubjectRequest) {
+	const { id, kind, subject, records, actor, createdAt, dueAt, finishedAt } = request
+	return {
+		id,
+		kind,
+		subject_hash: subject,
+		records,
+		requested_by: actor,
+		created_at: timeOf(createdAt),
+		due_at: timeOf(dueAt),
+		finished_at: finishedAt === null ? null : timeOf(finishedAt),
+	}
 }
 
 export interface ShownKey {

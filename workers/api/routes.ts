@@ -15,6 +15,7 @@ import { recordRoutes } from './records.ts'
 import type { Access, Method, Route } from './route.ts'
 import { sloRoutes } from './slo.ts'
 import { statusRoutes } from './status.ts'
+import { subjectRoutes } from './subjects.ts'
 import { tenantRoutes } from './tenant.ts'
 import { tenantsRoutes } from './tenants.ts'
 import { viewRoutes } from './view.ts'
@@ -37,6 +38,7 @@ const described: readonly Route[] = [
 	...batchRoutes,
 	...changeRoutes,
 	...auditRoutes,
+	...subjectRoutes,
 	...keyRoutes,
 	...webhookRoutes,
 	...exportRoutes,

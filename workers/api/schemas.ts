@@ -10,6 +10,7 @@ import {
 	listLimitMax,
 	nameCharsMax,
 	slugCharsMax,
+	subjectCharsMax,
 	webhookCollectionsMax,
 	webhookDescriptionCharsMax,
 	webhookSecretKeptMs,
@@ -292,6 +293,24 @@ export const hold = z
 	.object({ tenant: tenantIdText, held: z.boolean(), since: time.optional(), by: z.string().optional() })
 	.openapi('LegalHold')
 export const jwks = z.object(keySet.shape).openapi('KeySet')
+
+export const subjectParams = z.object({ subject: z.string().min(1).max(subjectCharsMax) })
+export const subjectRecordList = z
+	.object({ records: z.array(record.extend({ collection: z.string() })) })
+	.openapi('SubjectRecordList')
+export const subjectReceipt = z
+	.object({
+		id: mintedId,
+		kind: z.enum(['access', 'erasure']),
+		subject_hash: z.string(),
+		records: count,
+		requested_by: z.string(),
+		created_at: time,
+		due_at: time,
+		finished_at: time.nullable(),
+	})
+	.openapi('SubjectRequest')
+export const subjectRequestList = z.object({ requests: z.array(subjectReceipt) }).openapi('SubjectRequestList')
 
 const moment = z.string().openapi({ example: '2026-11-22T00:00:00Z' })
 export const auditQuery = z.object({

@@ -84,6 +84,9 @@ const resting: Resting = {
 	'tenant.get': whole,
 	'tenant.update': whole,
 	'tenant.erasure': whole,
+	'subject.read': whole,
+	'subject.erase': whole,
+	'subject.requests': whole,
 	'audit.list': whole,
 	'audit.verify': whole,
 }

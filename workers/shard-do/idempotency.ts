@@ -90,6 +90,19 @@ export class Idempotencies {
 	}
 }
 
+/** Forgets the kept answers that hold one of these records. A retry of such a request is then a request of its own. */
+export function dropAnswersAbout(sql: Sql, ids: string[]): void {
+	const tables = sql.all<{ name: string }>(
+		"SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'idempotency_*'",
+	)
+	for (const { name } of tables) {
+		sql.all(
+			`DELETE FROM ${identifier(name)} WHERE json_extract(answer, '$.record.id') IN (SELECT value FROM json_each(?))`,
+			JSON.stringify(ids),
+		)
+	}
+}
+
 /** Drops the days that are over and returns when the next one will be, in milliseconds; null when no row is kept. */
 export function expire(sql: Sql, now: number): number | null {
 	let next: number | null = null

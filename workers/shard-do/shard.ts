@@ -55,6 +55,7 @@ import { Rate } from './rate.ts'
 import { createRecord, deleteRecord, getRecord, listCollectionRecords, patchRecord, putRecord } from './records.ts'
 import { failChange, stepChange } from './schema-change.ts'
 import { Segments } from './segments.ts'
+import { applyLedger, eraseSubject, listSubjectRequests, readSubject } from './subjects.ts'
 import { stepDigest } from './summing.ts'
 import { getTenant, readTenant, type TenantRow, updateTenant } from './tenant.ts'
 import { readCheckpoint } from './totals.ts'
@@ -82,6 +83,8 @@ export interface ShardPorts {
 	lookAt(atMs: number): void
 	/** Sends the message to its consumer in this tenant's region; may fail. */
 	announce(message: Announcement): Promise<void>
+	/** A keyed hash of a data subject's id. */
+	hashSubject(subject: string): string
 	/** Empties the storage for good, the alarm included. */
 	deleteAll(): Promise<void>
 }
@@ -120,6 +123,9 @@ const scopeOf: Record<OperationName, Scope | null> = {
 	'tenant.get': 'read',
 	'tenant.update': null,
 	'tenant.erasure': 'erase',
+	'subject.read': 'export',
+	'subject.erase': 'erase',
+	'subject.requests': 'export',
 	'audit.list': 'read',
 	'audit.verify': 'read',
 }
@@ -143,6 +149,7 @@ const readingOperations: readonly OperationName[] = [
 	'webhook.get',
 	'export.get',
 	'export.list',
+	'subject.requests',
 ]
 
 /** Records that one alarm checks of a running change of schema; about 50 ms. */
@@ -252,7 +259,20 @@ export class Shard {
 	admit(control: Control | null): boolean {
 		const admitted = this.#erasing.admit(control, this.#journal !== null)
 		if (!isProvisioned(this.#ports.sql)) this.#journal = null
+		if (admitted && this.#journal && control?.ledger && !this.#isFenced())
+			this.#applyLedger(this.#journal, control.ledger)
 		return admitted
+	}
+
+	/** What was erased of a person stays erased, also in a copy of the database from before. */
+	#applyLedger(journal: Journal, ledger: NonNullable<Control['ledger']>): void {
+		const work = this.#workOf(journal, { now: this.#ports.clock(), actor: 'system:ledger', request: null })
+		this.#ports.sql.transaction(() => {
+			if (!applyLedger(work, ledger, this.#ports.hashSubject)) return
+			seal(work)
+			this.#arm()
+		})
+		journal.commit()
 	}
 
 	/** Expects a turn of its own, like a write. */
@@ -668,6 +688,12 @@ export class Shard {
 				return updateTenant(work, operation)
 			case 'tenant.erasure':
 				return noteErasure(work, operation)
+			case 'subject.read':
+				return readSubject(work, operation, this.#ports.hashSubject)
+			case 'subject.erase':
+				return eraseSubject(work, operation, this.#ports.hashSubject)
+			case 'subject.requests':
+				return listSubjectRequests(work, operation)
 			case 'audit.list':
 				return listAudit(work, operation)
 			case 'audit.verify':

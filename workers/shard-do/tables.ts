@@ -16,8 +16,10 @@ export function dropUniqueIndex(sql: Sql, number: number, column: string): void 
 export function createIndexes(sql: Sql, number: number, schema: Schema): void {
 	const table = identifier(`c_${number}`)
 	const wanted = new Map<string, string>()
+	// Without one, finding a person's records would read all of the collection.
 	for (const field of schema.fields.values())
-		if (field.index) wanted.set(fieldExpression(field.name), `${fieldExpression(field.name)}, id`)
+		if (field.index || field.name === schema.subject)
+			wanted.set(fieldExpression(field.name), `${fieldExpression(field.name)}, id`)
 	for (const name of schema.indexMeta) wanted.set(name, `${name}, id`)
 
 	const present = sql.all<{ name: string; sql: string }>(

@@ -14,7 +14,7 @@ import type {
 	WebhookPullReply,
 	WebhookReport,
 } from '../../core/contract.ts'
-import type { Control } from '../../core/control.ts'
+import type { Control, LedgerEntry } from '../../core/control.ts'
 import type { ErasureOrder, ShardRemains } from '../../core/erasure.ts'
 import { parseTenantId, type TenantId } from '../../core/ids.ts'
 import type { JobCallName, JobReply, JobRequest } from '../../core/job.ts'
@@ -28,6 +28,10 @@ import { Turn } from './turn.ts'
 /** What `workers/main.ts` gives the object: the way to the consumer and to the log. */
 export interface TenantShardPorts {
 	announce(message: Announcement): Promise<void>
+	/** A keyed hash of a data subject's id. */
+	hashSubject(tenant: TenantId, subject: string): string
+	/** Notes in the control object that a data subject was erased; noting it again changes nothing. */
+	enterLedger(tenant: TenantId, entry: LedgerEntry): Promise<Outcome<true>>
 	/** Reads the control object of this object's tenant. */
 	readControl(tenant: TenantId): Promise<Control | null>
 	log(level: 'info' | 'error', event: string, fields: Record<string, string | number | boolean | null>): void
@@ -66,6 +70,7 @@ export class TenantShard<Env> extends DurableObject<Env> {
 				this.#meter.messages += 1
 				return ports.announce(wakeUp)
 			},
+			hashSubject: (subject) => ports.hashSubject(this.#tenant(), subject),
 			deleteAll: () => ctx.storage.deleteAll(),
 		})
 		this.#admission = new Admission({
@@ -91,7 +96,8 @@ export class TenantShard<Env> extends DurableObject<Env> {
 			if (!admitted.ok) return { ...admitted, replayed: false, rate: null }
 		}
 		if (!Shard.writes(command.operation.name)) return this.#shard.execute(command)
-		return this.#turn.submit(() => this.#shard.execute(command))
+		const reply = await this.#turn.submit(() => this.#shard.execute(command))
+		return command.operation.name === 'subject.erase' ? this.#enterLedger(reply) : reply
 	}
 
 	async provision(asked: Provisioning): Promise<Outcome<{ head: number }>> {
@@ -182,9 +188,23 @@ export class TenantShard<Env> extends DurableObject<Env> {
 		}
 	}
 
+	/** The erasure of a person is answered once the ledger has it: from then on no older copy of this database undoes it. */
+	async #enterLedger<N extends OperationName>(reply: Reply<Answer<N>>): Promise<Reply<Answer<N>>> {
+		if (!reply.ok) return reply
+		const { receipt } = reply.value as Answer<'subject.erase'>
+		const entry = { request: receipt.id, subject: receipt.subject, at: receipt.createdAt }
+		const entered = await this.#ports.enterLedger(this.#tenant(), entry)
+		return entered.ok ? reply : { ...entered, replayed: false, rate: reply.rate }
+	}
+
 	async #readControl(): Promise<Control | null> {
+		return this.ctx.id.name === undefined ? null : this.#ports.readControl(this.#tenant())
+	}
+
+	#tenant(): TenantId {
 		const tenant = parseTenantId((this.ctx.id.name ?? '').split('/')[0] ?? '')
-		return tenant === null ? null : this.#ports.readControl(tenant)
+		if (tenant === null) throw new Error('this object has no name of a tenant')
+		return tenant
 	}
 
 	#tellFollowers(): void {

@@ -1,0 +1,152 @@
+import { z } from '@hono/zod-openapi'
+import type { SubjectPosition } from '../../core/contract.ts'
+import { subjectCharsMax } from '../../core/limits.ts'
+import { accept, type Outcome } from '../../core/refusal.ts'
+import type { TenantCall } from './call.ts'
+import { openListPage, pageHeaders, readPage } from './page.ts'
+import { execute } from './reach.ts'
+import { recordText, showSubjectRequest } from './representation.ts'
+import { badParameter, readIdempotency, readQuery } from './request.ts'
+import { respondReply } from './respond.ts'
+import { type Route, tenantRoute } from './route.ts'
+import { pageQuery, subjectParams, subjectReceipt, subjectRecordList, subjectRequestList } from './schemas.ts'
+
+const tag = 'Data subjects'
+const request = {
+	id: '01k9zq4m3c8t5w2x7v6y0r1n4p',
+	kind: 'erasure',
+	subject_hash: 'c0jY1mXqz3n4m5p6q7r8s9t0v1w2x3y4z5A6B7C8D9E',
+	records: 3,
+	requested_by: 'key:01k9zq4m3c8t5w2x7v6y0r1n4p',
+	created_at: '2026-11-22T19:50:49.120Z',
+	due_at: '2026-12-22T19:50:49.120Z',
+	finished_at: '2026-11-22T19:50:49.120Z',
+}
+const record = {
+	collection: 'people',
+	id: 'p-7',
+	version: 3,
+	created_at: '2026-11-22T19:50:49.120Z',
+	updated_at: '2026-11-22T19:50:49.120Z',
+	data: { person: 'u-1', name: 'Ada' },
+}
+const position: z.ZodType<SubjectPosition> = z.strictObject({
+	request: z.string(),
+	collection: z.string(),
+	id: z.string(),
+})
+
+export const subjectRoutes: readonly Route[] = [
+	tenantRoute(
+		{
+			method: 'get',
+			path: '/v1/subjects/{subject}',
+			scope: 'export',
+			tag,
+			summary: "Read one person's records, over all collections",
+			description:
+				'Finds them by the property that `x-subject` marks. Each page is entered in the audit log, and the whole in the register of requests. A short page with a next link is normal.',
+			params: subjectParams,
+			query: pageQuery,
+			answers: {
+				200: {
+					description: 'A page of records',
+					schema: subjectRecordList,
+					example: { records: [record] },
+					headers: [...pageHeaders, 'Freehold-Position'],
+				},
+			},
+			refusals: ['invalid_cursor', 'unknown_field'],
+		},
+		async (call) => {
+			const subject = readSubject(call)
+			if (!subject.ok) return subject
+			const query = readQuery(call, ['limit', 'cursor'])
+			if (!query.ok) return query
+			const page = openListPage(call, `subjects/${subject.value}`, query.value, position)
+			if (!page.ok) return page
+			const reply = await execute(call, { name: 'subject.read', subject: subject.value, ...page.value.page })
+			if (!reply.ok) return reply
+			const link = page.value.link(reply.value.next)
+			if (!link.ok) return link
+			const records = reply.value.records.map(
+				({ collection, record: one }) => `{"collection":"${collection}",${recordText(one).slice(1)}`,
+			)
+			const headers = { ...link.value, 'Freehold-Position': String(reply.value.position) }
+			return respondReply(call, reply, 200, `{"records":[${records.join()}]}`, headers)
+		},
+	),
+	tenantRoute(
+		{
+			method: 'delete',
+			path: '/v1/subjects/{subject}',
+			scope: 'erase',
+			tag,
+			summary: "Erase one person's records, in all collections",
+			description:
+				'The answer is the receipt. The view and webhooks follow; kept answers with a copy go, and so do exports that were made before. It is entered in the erasure ledger, so that no older copy of the database undoes it.',
+			params: subjectParams,
+			answers: {
+				200: {
+					description: 'Erased',
+					schema: subjectReceipt,
+					example: request,
+					headers: ['Freehold-Position'],
+				},
+			},
+			refusals: ['limit_exceeded'],
+			mutates: true,
+		},
+		async (call) => {
+			const subject = readSubject(call)
+			if (!subject.ok) return subject
+			const idempotency = readIdempotency(call, '')
+			if (!idempotency.ok) return idempotency
+			const reply = await execute(call, { name: 'subject.erase', subject: subject.value }, idempotency.value)
+			if (!reply.ok) return reply
+			const { receipt, position: at } = reply.value
+			const headers = { 'Freehold-Position': String(at) }
+			return respondReply(call, reply, 200, JSON.stringify(showSubjectRequest(receipt)), headers)
+		},
+	),
+	tenantRoute(
+		{
+			method: 'get',
+			path: '/v1/subject-requests',
+			scope: 'export',
+			tag,
+			summary: 'The register of requests about data subjects',
+			description:
+				'Each is due a month after it came in. People are named by a keyed hash, which the receipts carry too.',
+			query: pageQuery,
+			answers: {
+				200: {
+					description: 'A page of requests, oldest first',
+					schema: subjectRequestList,
+					example: { requests: [request] },
+					headers: pageHeaders,
+				},
+			},
+			refusals: ['invalid_cursor', 'unknown_field'],
+		},
+		async (call) => {
+			const page = readPage(call, 'subject-requests')
+			if (!page.ok) return page
+			const reply = await execute(call, { name: 'subject.requests', ...page.value.page })
+			if (!reply.ok) return reply
+			const link = page.value.link(reply.value.next)
+			if (!link.ok) return link
+			const requests = reply.value.requests.map(showSubjectRequest)
+			return respondReply(call, reply, 200, JSON.stringify({ requests }), link.value)
+		},
+	),
+]
+
+/** The segment arrives percent-decoded once. What no record could hold is no subject's id either. */
+function readSubject(call: TenantCall): Outcome<string> {
+	const subject = call.c.req.param('subject') ?? ''
+	const fits = subject.length <= subjectCharsMax && subject.isWellFormed() && !subject.includes('\0')
+	return fits && subject !== ''
+		? accept(subject)
+		: badParameter('subject', `must have 1 to ${subjectCharsMax} characters that a record may hold`)
+}
