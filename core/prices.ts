@@ -14,6 +14,11 @@ export const prices = {
 	rowRead: 0.001e-6,
 	/** A message is written, read and deleted. */
 	queueOperation: 0.4e-6,
+	/** Of an object's SQLite. */
+	objectGbMonth: 0.2,
+	/** @see https://neon.com/pricing */
+	neonCuHour: 0.106,
+	neonGbMonth: 0.35,
 }
 
 /** An object is billed as if it held all the memory it may use. */

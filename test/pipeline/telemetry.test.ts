@@ -22,7 +22,7 @@ afterAll(() => stack.stop())
 beforeEach(() =>
 	stack.sql(
 		'eu',
-		'TRUNCATE telemetry_message, telemetry_request, telemetry_latency, telemetry_tenant, telemetry_usage, shard_usage, shard, tenant',
+		'TRUNCATE telemetry_message, telemetry_request, telemetry_latency, telemetry_tenant, telemetry_usage, shard_usage, shard, tenant, erasure',
 	),
 )
 
@@ -116,6 +116,16 @@ test('usage is what each period did, with requests beside it, and only of the te
 	expect(before).toMatchObject({ writes: 5, rowsWritten: 20, requests: 0, at: (now?.at ?? 0) - hour })
 	const other = await metrics().usage('eu_01k9zq4m3c8t5w2x7v6y0r1n4q' as TenantId, 'hour', 2)
 	expect(other).toEqual({ ok: true, value: [] })
+})
+
+test('[E1] what arrives late about a tenant that was erased is counted by route, and no longer by tenant', async () => {
+	const writer = stack.writer('eu')
+	await stack.sql('eu', `INSERT INTO erasure (tenant_id, epoch, erased_at) VALUES ('${tenant}', 2, now())`)
+	await addTelemetry(writer, [window('late', Date.now(), 10)])
+	expect(await stack.sql('eu', 'SELECT 1 AS one FROM telemetry_tenant')).toEqual([])
+	expect(await stack.sql('eu', "SELECT sum(requests)::int AS n FROM telemetry_request WHERE grain = 'ever'")).toEqual([
+		{ n: 10 },
+	])
 })
 
 test('sums leave when their time is over, and that of all times never does', async () => {
