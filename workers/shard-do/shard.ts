@@ -3,7 +3,6 @@ import {
 	type Answer,
 	scopes as allScopes,
 	type Caller,
-	type Checksum,
 	type Command,
 	type Operation,
 	type OperationName,
@@ -13,7 +12,6 @@ import {
 	type RebuildReply,
 	type RebuildRequest,
 	type Reply,
-	type Scope,
 	type ShardReport,
 	type WebhookPull,
 	type WebhookPullReply,
@@ -23,53 +21,31 @@ import type { Control } from '../../core/control.ts'
 import type { ErasureOrder, ShardRemains } from '../../core/erasure.ts'
 import type { RandomBytes } from '../../core/ids.ts'
 import type { JobCall, JobCallName, JobReply, JobRequest } from '../../core/job.ts'
-import {
-	announceIntervalMs,
-	journalKeptMs,
-	journalSegmentEntriesMax,
-	journalSegmentMs,
-	requestsPerSecondDefault,
-	shardBytesMax,
-} from '../../core/limits.ts'
+import { shardBytesMax } from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { isProvisioned, migrate } from '../../db/shard/migrate.ts'
 import type { Sql } from '../../db/shard/sql.ts'
+import { type Authorised, authorise, tenantErased, unknownKey } from './access.ts'
 import { Announcer, type Rings } from './announcer.ts'
 import { recallAnswer, rememberAnswer } from './answers.ts'
-import { listAudit, verifyAudit } from './audit.ts'
-import { runBatch } from './batch.ts'
 import { Catalog } from './catalog.ts'
-import { deleteCollection, getCollection, listCollections, putCollection } from './collections.ts'
-import { runningChange } from './definition.ts'
 import type { Duty, Moment } from './duty.ts'
 import { Erasing } from './erasing.ts'
-import { noteErasure, readErasure } from './erasure.ts'
-import { createExport, deleteExport, downloadExport, getExport, listExports } from './export.ts'
-import { expire, Idempotencies } from './idempotency.ts'
+import { readErasure } from './erasure.ts'
+import { Idempotencies } from './idempotency.ts'
 import { expireJob, runJobCall } from './job-calls.ts'
 import { JobAnnouncer, overdueJobs } from './jobs.ts'
 import { Journal } from './journal.ts'
-import { createKey, deleteKey, insertKey, listKeys, validKeyCount } from './keys.ts'
+import { insertKey, validKeyCount } from './keys.ts'
+import { costOf, ruleOf } from './operations.ts'
 import { PageReader } from './pull.ts'
 import { Rate } from './rate.ts'
-import { createRecord, deleteRecord, getRecord, listCollectionRecords, patchRecord, putRecord } from './records.ts'
-import { failChange, stepChange } from './schema-change.ts'
 import { Segments } from './segments.ts'
-import { applyLedger, eraseSubject, listSubjectRequests, readSubject } from './subjects.ts'
-import { stepDigest } from './summing.ts'
-import { getTenant, readTenant, type TenantRow, updateTenant } from './tenant.ts'
-import { readCheckpoint } from './totals.ts'
+import { applyLedger } from './subjects.ts'
+import { insertTenant, isSame } from './tenant.ts'
+import { Upkeep } from './upkeep.ts'
 import { WebhookFeed } from './webhook-feed.ts'
-import {
-	createWebhook,
-	deleteWebhook,
-	getWebhook,
-	listWebhooks,
-	rotateWebhook,
-	testWebhook,
-	updateWebhook,
-} from './webhooks.ts'
-import { attempt, StorageGauge, type Work } from './work.ts'
+import { attempt, StorageGauge, seal, type Work } from './work.ts'
 
 /** What a shard needs of its surroundings; the object wires it to Cloudflare, the tests to `node:sqlite`. */
 export interface ShardPorts {
@@ -89,77 +65,8 @@ export interface ShardPorts {
 	deleteAll(): Promise<void>
 }
 
-/** The scope that each operation asks of a key; null for what only operators do. */
-const scopeOf: Record<OperationName, Scope | null> = {
-	'record.create': 'write',
-	'record.put': 'write',
-	'record.patch': 'write',
-	'record.delete': 'write',
-	'record.get': 'read',
-	'record.list': 'read',
-	batch: 'write',
-	'collection.put': 'schema',
-	'collection.get': 'read',
-	'collection.list': 'read',
-	'collection.delete': 'schema',
-	'changes.list': 'read',
-	'key.create': 'keys',
-	'key.list': 'keys',
-	'key.delete': 'keys',
-	// An endpoint carries the journal out of the house for as long as it exists. Who may export could read all of it anyway,
-	// while `keys` alone is no way to what other scopes allow.
-	'webhook.create': 'export',
-	'webhook.list': 'export',
-	'webhook.get': 'export',
-	'webhook.update': 'export',
-	'webhook.rotate': 'export',
-	'webhook.test': 'export',
-	'webhook.delete': 'export',
-	'export.create': 'export',
-	'export.get': 'export',
-	'export.list': 'export',
-	'export.download': 'export',
-	'export.delete': 'export',
-	'tenant.get': 'read',
-	'tenant.update': null,
-	'tenant.erasure': 'erase',
-	'subject.read': 'export',
-	'subject.erase': 'erase',
-	'subject.requests': 'export',
-	'audit.list': 'read',
-	'audit.verify': 'read',
-}
-
-/** What operators may do for a tenant: look at it, limit it, and carry it elsewhere as a whole. */
-const operatorOperations: readonly OperationName[] = [
-	'tenant.get',
-	'tenant.update',
-	'tenant.erasure',
-	'export.create',
-	'export.get',
-	'export.list',
-	'export.download',
-	'export.delete',
-]
-
-/** Operations that write nothing, besides those of the scope `read`. */
-const readingOperations: readonly OperationName[] = [
-	'key.list',
-	'webhook.list',
-	'webhook.get',
-	'export.get',
-	'export.list',
-	'subject.requests',
-]
-
-/** Records that one alarm checks of a running change of schema; about 50 ms. */
-const changeStepRecords = 10_000
-
 /** How far the clock of whoever asked for a rebuild may be ahead of an object's. */
 const clockSkewMsMax = 60_000
-
-/** Entries after which the counts are saved even though the view has acknowledged nothing; bounds the work of a cold start. */
-const checkpointEntries = 10_000
 
 /**
  * One tenant's data and everything that is decided about it. All methods are synchronous and expect one caller at a time;
@@ -180,21 +87,7 @@ export class Shard {
 	readonly #erasing: Erasing
 	/** What else wants the alarm. */
 	readonly #duties: readonly Duty[]
-	#acknowledged = 0
-	/** What the last checkpoint in storage says. */
-	#saved = { seq: 0, acknowledged: 0 }
-	/** When rows may have to go next, in milliseconds; a new instance looks at once. */
-	#maintenanceAt = 0
-	/** When the alarm rang last, in milliseconds, and the journal's head then. */
-	#rung = { at: Number.NEGATIVE_INFINITY, head: 0 }
-	/** The position at which the journal's segment is looked at; a new instance looks at once. */
-	#segmentLookAt = 0
-	/** Whether a segment is overdue that the view had not applied. */
-	#dropWaits = false
-	/** Whether a change of schema may be running; true until an alarm has found none. */
-	#changing = true
-	/** Whether digests have become whole that no checkpoint holds. */
-	#digested = false
+	readonly #upkeep: Upkeep
 
 	constructor(ports: ShardPorts) {
 		this.#ports = ports
@@ -203,6 +96,7 @@ export class Shard {
 		this.#pages = new PageReader(ports.sql, this.#catalog)
 		this.#idempotencies = new Idempotencies(ports.sql)
 		this.#segments = new Segments(ports.sql)
+		this.#upkeep = new Upkeep(ports.sql, this.#catalog, this.#idempotencies)
 		this.#webhooks = new WebhookFeed(ports.sql, this.#segments, () => fractionOf(ports.random))
 		this.#jobs = new JobAnnouncer(ports.sql)
 		this.#erasing = new Erasing({ ...ports, catalog: this.#catalog })
@@ -211,42 +105,47 @@ export class Shard {
 		migrate(ports.sql)
 		const journal = this.#load()
 		// An instance that starts while the view is behind, or with work to do, must not wait for the next write to say so.
-		if (journal.head > this.#acknowledged || journal.totals.unsummed()) this.#arm()
+		if (journal.head > this.#upkeep.acknowledged || journal.totals.unsummed()) this.#arm()
 		this.#armForDuties(journal)
 		this.#announcer.settle(true)
 	}
 
 	/** Whether the operation may write and so belongs into a turn. */
 	static writes(name: OperationName): boolean {
-		return scopeOf[name] !== 'read' && !readingOperations.includes(name)
+		return ruleOf(name).does === 'write'
 	}
 
 	execute<N extends OperationName>(command: Command<N>): Reply<Answer<N>> {
 		const now = this.#ports.clock()
-		const operation = command.operation as Operation
+		const { operation } = command
 		const caller = this.#authorise(command, now)
 		if (!caller.ok) return { ...caller, replayed: false, rate: null }
-		const { state, retryAfter } = this.#rate.take(costOf(operation), caller.value.tenant.requests_per_second, now)
+		const { state, retryAfter } = this.#rate.take(
+			costOf(operation as Operation),
+			caller.value.tenant.requests_per_second,
+			now,
+		)
 		const rest = { replayed: false, rate: command.caller.kind === 'key' ? state : null }
 		if (retryAfter !== null && command.caller.kind === 'key') {
 			return { ...refuse('rate_limited', 'too many requests', { retryAfter }), ...rest }
 		}
-		const work = this.#work(command, caller.value, now)
+		const { scopes, tenant } = caller.value
+		const work = { ...this.#workFor(command, now), storageBytesMax: tenant.storage_bytes }
+		const rule = ruleOf<N>(operation.name)
 		if (command.idempotency) {
 			const earlier = recallAnswer(this.#idempotencies, command, command.idempotency, now)
 			if (!earlier.ok) return { ...earlier, ...rest }
 			if (earlier.value !== null) return { ...accept(earlier.value), ...rest, replayed: true }
 		}
-		if (!Shard.writes(operation.name))
-			return { ...this.#run(work, operation, caller.value.scopes), ...rest } as Reply<Answer<N>>
+		if (rule.does === 'read') return { ...rule.run(work, operation, scopes), ...rest }
 		const outcome = attempt(work, () => {
-			const ran = this.#run(work, operation, caller.value.scopes) as Outcome<Answer<N>>
+			const ran = rule.run(work, operation, scopes)
 			if (ran.ok) seal(work)
 			if (ran.ok && command.idempotency)
 				rememberAnswer(this.#idempotencies, work, command, command.idempotency, ran.value)
 			return ran
 		})
-		if (operation.name === 'collection.put') this.#changing = true
+		if (operation.name === 'collection.put') this.#upkeep.schemaChanged()
 		if (operation.name.startsWith('webhook.')) this.#webhooks.forget()
 		if (outcome.ok) this.#arm()
 		return { ...outcome, ...rest }
@@ -268,7 +167,7 @@ export class Shard {
 	#applyLedger(journal: Journal, ledger: NonNullable<Control['ledger']>): void {
 		const work = this.#workOf(journal, { now: this.#ports.clock(), actor: 'system:ledger', request: null })
 		this.#ports.sql.transaction(() => {
-			if (!applyLedger(work, ledger, this.#ports.hashSubject)) return
+			if (!applyLedger(work, ledger)) return
 			seal(work)
 			this.#arm()
 		})
@@ -292,32 +191,13 @@ export class Shard {
 		const { sql } = this.#ports
 		if (this.#erasing.isErased()) return tenantErased()
 		if (isProvisioned(sql)) {
-			const tenant = readTenant(sql)
-			const same = tenant.id === asked.tenant && tenant.shard === asked.shard && tenant.slug === asked.slug
-			const key = sql.all(
-				'SELECT 1 AS one FROM api_key WHERE id = ? AND secret_hash = ?',
-				asked.key.id,
-				asked.key.secretHash,
-			)
-			return same && key.length > 0
+			return isSame(sql, asked)
 				? accept({ head: this.position() })
 				: refuse('unavailable', 'the shard belongs to another tenant', { retryAfter: 1 })
 		}
 		sql.transaction(() => {
 			migrate(sql)
-			sql.all(
-				`INSERT INTO tenant (only_row, id, shard, epoch, slug, name, status, created_at, requests_per_second, storage_bytes, collections_created, catalog)
-				VALUES (1, ?, ?, ?, ?, ?, 'active', ?, ?, ?, 0, '')`,
-				asked.tenant,
-				asked.shard,
-				asked.epoch,
-				asked.slug,
-				asked.name,
-				asked.createdAt,
-				requestsPerSecondDefault,
-				shardBytesMax,
-			)
-			sql.all("INSERT INTO checkpoint (only_row, seq, acknowledged, totals) VALUES (1, 0, 0, '{}')")
+			insertTenant(sql, asked)
 			const origin = { now: asked.createdAt, actor: asked.actor, request: asked.requestId ?? null }
 			const work = this.#workOf(new Journal(sql, this.#segments), origin)
 			insertKey(work, asked.key, { name: null, scopes: allScopes, expiresAt: null })
@@ -335,8 +215,8 @@ export class Shard {
 		if (!journal) return { kind: 'refused', reason: 'unknown_shard' }
 		this.#catalog.refresh()
 		if (this.#catalog.fenced()) return { kind: 'refused', reason: 'epoch' }
-		const reply = this.#pages.read(request, journal, () => this.#checksum(journal))
-		if (reply.kind !== 'refused') this.#acknowledge(request.applied ?? request.after)
+		const reply = this.#pages.read(request, journal, () => this.#upkeep.checksum(journal))
+		if (reply.kind !== 'refused') this.#upkeep.acknowledge(request.applied ?? request.after)
 		return reply
 	}
 
@@ -442,32 +322,16 @@ export class Shard {
 		const now = this.#ports.clock()
 		if (!journal) return this.#erasing.rest(now)
 		if (this.#isFenced()) return this.#erasing.alarm(this.#moment(journal))
-		if (this.#changing) this.#changing = sql.transaction(() => this.#stepChange(journal, now))
-		journal.commit()
-		if (journal.totals.unsummed()) this.#digested = stepDigest(sql, this.#catalog, journal.totals)
-		const last = journal.head
-		const busy = last !== this.#rung.head && now - this.#rung.at <= 2 * announceIntervalMs
-		this.#rung = { at: now, head: last }
-		this.#checkpoint(journal, busy)
-		if (this.#idempotencies.takeNews() || now >= this.#maintenanceAt || last >= this.#segmentLookAt) {
-			this.#maintenanceAt =
-				earliest([expire(sql, now), this.#closeSegment(journal, now), this.#dropSegment(journal, now)]) ??
-				Number.POSITIVE_INFINITY
-		}
+		const upkeepAt = this.#upkeep.ring(this.#workOf(journal, { now, actor: 'system', request: null }))
 		if (this.#jobs.isDue(now)) sql.transaction(() => this.#expireJobs(journal, now))
-		const unfinished = this.#changing || journal.totals.unsummed() !== null
-		const moment = { now, head: last, tenant: this.#catalog.tenant() }
+		const moment = this.#moment(journal)
 		const messages: Announcement[] = this.#duties.flatMap((duty) => duty.ring(moment))
-		const dueAt = Math.min(
-			this.#maintenanceAt,
-			unfinished ? now + 1 : Number.POSITIVE_INFINITY,
-			...this.#duties.map((duty) => duty.wants(moment) ?? Number.POSITIVE_INFINITY),
-		)
+		const dueAt = Math.min(upkeepAt, ...this.#duties.map((duty) => duty.wants(moment) ?? Number.POSITIVE_INFINITY))
 		const due = Number.isFinite(dueAt) ? dueAt : null
-		const { announce, ...rings } = this.#announcer.ring(now, last, this.#acknowledged, due)
+		const { announce, ...rings } = this.#announcer.ring(now, moment.head, this.#upkeep.acknowledged, due)
 		this.#set(rings)
 		const { id: tenant, shard, epoch } = moment.tenant
-		if (announce) messages.push({ tenant, shard, epoch, head: last })
+		if (announce) messages.push({ tenant, shard, epoch, head: moment.head })
 		await Promise.all(messages.map((message) => this.#ports.announce(message)))
 	}
 
@@ -476,33 +340,10 @@ export class Shard {
 		for (const job of overdueJobs(work.sql, now)) expireJob(work, job)
 	}
 
-	/** While writes go on, a checkpoint a second would be one more row to pay; it waits for a ring after the last of them. */
-	#checkpoint({ head: last, totals }: Journal, busy: boolean): void {
-		const settled = !busy && this.#acknowledged === last && this.#saved.acknowledged < last
-		if (!settled && !this.#digested && last - this.#saved.seq < checkpointEntries) return
-		totals.save(this.#ports.sql, last, this.#acknowledged)
-		this.#saves(last)
-	}
-
-	#saves(seq: number): void {
-		this.#digested = false
-		this.#saved = { seq, acknowledged: this.#acknowledged }
-		if (this.#dropWaits) this.#maintenanceAt = 0
-	}
-
 	#load(): Journal {
 		this.#journal = new Journal(this.#ports.sql, this.#segments)
-		this.#saved = readCheckpoint(this.#ports.sql)
-		this.#acknowledged = this.#saved.acknowledged
+		this.#upkeep.load()
 		return this.#journal
-	}
-
-	/** What the view should come to at the head; null while nobody can say. */
-	#checksum({ totals }: Journal): Checksum | null {
-		const { records: count, digest } = totals.sum()
-		// While a change of schema runs, the view already lacks what the new schema calls personal.
-		if (digest === null || (this.#changing && runningChange(this.#ports.sql))) return null
-		return { count, digest: digest.toString() }
 	}
 
 	#arm(): void {
@@ -531,83 +372,15 @@ export class Shard {
 		return { now: this.#ports.clock(), head, tenant: this.#catalog.tenant() }
 	}
 
-	#acknowledge(applied: number): void {
-		this.#acknowledged = Math.max(this.#acknowledged, applied)
-	}
-
-	#stepChange(journal: Journal, now: number): boolean {
-		const { sql } = this.#ports
-		const running = runningChange(sql)
-		if (!running) return false
-		const work = this.#workOf(journal, { now, actor: 'system', request: null })
-		const outcome = attempt(work, () => {
-			const stepped = stepChange(work, running.name, changeStepRecords)
-			if (stepped.ok) seal(work)
-			return stepped
-		})
-		if (!outcome.ok) failChange(work, running, outcome.refusal.errors ?? [])
-		return outcome.ok && !outcome.value.done
-	}
-
-	/** Begins a new segment of the journal when this one is full or old, and answers when it will be old, in milliseconds. */
-	#closeSegment({ head, segments, totals }: Journal, now: number): number | null {
-		const { sql } = this.#ports
-		const current = segments.current()
-		// How old a segment is shows once it has an entry.
-		this.#segmentLookAt = current ? current.first + journalSegmentEntriesMax - 1 : head + 1
-		if (!current) return null
-		if (head < this.#segmentLookAt && now < current.since + journalSegmentMs) return current.since + journalSegmentMs
-		sql.transaction(() => {
-			// A cold start reads the entries since the checkpoint, and looks for them in the new segment only.
-			totals.save(sql, head, this.#acknowledged)
-			segments.close()
-		})
-		this.#saves(head)
-		this.#segmentLookAt = head + 1
-		return null
-	}
-
-	/** Drops the oldest segment if its time is over and the view has it (J2), and answers when there will be more to do. */
-	#dropSegment({ segments }: Journal, now: number): number | null {
-		const { oldest } = segments
-		const overdue = oldest !== null && oldest.lastAt + journalKeptMs <= now
-		this.#dropWaits = overdue && oldest.last > Math.min(this.#saved.acknowledged, this.#saved.seq)
-		if (!oldest || this.#dropWaits) return null
-		if (!overdue) return oldest.lastAt + journalKeptMs
-		this.#ports.sql.transaction(() => segments.drop(oldest))
-		return now + 1
-	}
-
-	/** Holds the caller against what the catalog says now; reading it touches storage at every event (S1). */
 	#authorise(command: Command, now: number): Outcome<Authorised> {
-		const unknown = refuse('unauthorized', 'the key is not valid')
-		if (!this.#journal) return this.#erasing.isErased() ? tenantErased() : unknown
-		const { caller, operation } = command
-		this.#catalog.refresh()
-		if (this.#catalog.fenced()) return tenantErased()
-		const tenant = this.#catalog.tenant()
-		if (tenant.id !== command.tenant || tenant.shard !== command.shard) return unknown
-		if (caller.kind === 'operator') {
-			if (operatorOperations.includes(operation.name)) return accept({ scopes: allScopes, tenant })
-			return refuse('insufficient_scope', 'operators do not act inside a tenant')
-		}
-		const key = this.#catalog.key(caller.id)
-		// Both are SHA-256 sums of 160 random bits: how far they agree tells nothing about a secret that fits.
-		if (!key || key.secretHash !== caller.secretHash) return unknown
-		if (key.expiresAt !== null && key.expiresAt <= now) return refuse('unauthorized', 'the key has expired')
-		const needed = scopeOf[operation.name]
-		if (needed === null) return refuse('insufficient_scope', 'this is for operators')
-		if (!key.scopes.includes(needed)) return refuse('insufficient_scope', `this needs a key with the scope ${needed}`)
-		if (tenant.status === 'suspended' && operation.name !== 'tenant.get') {
-			return refuse('tenant_suspended', 'this tenant is suspended')
-		}
-		return accept({ scopes: key.scopes, tenant })
+		if (!this.#journal) return this.#erasing.isErased() ? tenantErased() : unknownKey()
+		return authorise(this.#catalog, command, now)
 	}
 
-	#work({ caller, requestId: request }: Command, authorised: Authorised, now: number): Work {
+	#workFor({ caller, requestId: request }: Command, now: number): Work {
 		if (!this.#journal) throw new Error('the shard is not provisioned')
 		const actor = caller.kind === 'key' ? `key:${caller.id}` : `operator:${caller.name}`
-		return { ...this.#workOf(this.#journal, { now, actor, request }), storageBytesMax: authorised.tenant.storage_bytes }
+		return this.#workOf(this.#journal, { now, actor, request })
 	}
 
 	#workOf(journal: Journal, origin: Pick<Work, 'now' | 'actor' | 'request'>): Work {
@@ -619,96 +392,13 @@ export class Shard {
 			journal,
 			storageBytesMax: shardBytesMax,
 			storage: this.#storage,
+			hashSubject: this.#ports.hashSubject,
 			jobsChanged: () => {
 				this.#jobs.changed()
 				this.#arm()
 			},
 		}
 	}
-
-	#run(work: Work, operation: Operation, scopes: readonly Scope[]): Outcome<object> {
-		switch (operation.name) {
-			case 'record.create':
-				return createRecord(work, operation)
-			case 'record.put':
-				return putRecord(work, operation)
-			case 'record.patch':
-				return patchRecord(work, operation)
-			case 'record.delete':
-				return deleteRecord(work, operation)
-			case 'record.get':
-				return getRecord(work, operation)
-			case 'record.list':
-				return listCollectionRecords(work, operation)
-			case 'batch':
-				return runBatch(work, operation)
-			case 'collection.put':
-				return putCollection(work, operation)
-			case 'collection.get':
-				return getCollection(work, operation)
-			case 'collection.list':
-				return listCollections(work, operation)
-			case 'collection.delete':
-				return deleteCollection(work, operation)
-			case 'changes.list':
-				return work.journal.segments.changesAfter(operation.after, operation.limit, work.journal.head)
-			case 'key.create':
-				return createKey(work, { kind: 'key', scopes }, operation)
-			case 'key.list':
-				return listKeys(work, operation)
-			case 'key.delete':
-				return deleteKey(work, operation)
-			case 'webhook.create':
-				return createWebhook(work, operation)
-			case 'webhook.list':
-				return listWebhooks(work, operation)
-			case 'webhook.get':
-				return getWebhook(work, operation)
-			case 'webhook.update':
-				return updateWebhook(work, operation)
-			case 'webhook.rotate':
-				return rotateWebhook(work, operation)
-			case 'webhook.test':
-				return testWebhook(work, operation)
-			case 'webhook.delete':
-				return deleteWebhook(work, operation)
-			case 'export.create':
-				return createExport(work, operation)
-			case 'export.get':
-				return getExport(work, operation)
-			case 'export.list':
-				return listExports(work, operation)
-			case 'export.download':
-				return downloadExport(work, operation)
-			case 'export.delete':
-				return deleteExport(work, operation)
-			case 'tenant.get':
-				return getTenant(work)
-			case 'tenant.update':
-				return updateTenant(work, operation)
-			case 'tenant.erasure':
-				return noteErasure(work, operation)
-			case 'subject.read':
-				return readSubject(work, operation, this.#ports.hashSubject)
-			case 'subject.erase':
-				return eraseSubject(work, operation, this.#ports.hashSubject)
-			case 'subject.requests':
-				return listSubjectRequests(work, operation)
-			case 'audit.list':
-				return listAudit(work, operation)
-			case 'audit.verify':
-				return verifyAudit(work, operation)
-		}
-	}
-}
-
-function tenantErased(): Outcome<never> {
-	return refuse('tenant_erased', 'this tenant was erased')
-}
-
-/** Writes the journal's entries of an operation that has ended well. */
-function seal({ journal, now: at, actor, request }: Work): void {
-	journal.seal({ at, actor, request })
 }
 
 function earliest(dates: (number | null)[]): number | null {
@@ -718,13 +408,4 @@ function earliest(dates: (number | null)[]): number | null {
 /** From 0 up to, not including, 1. */
 function fractionOf(random: RandomBytes): number {
 	return random(new Uint8Array(4)).reduce((value, byte) => value * 256 + byte, 0) / 2 ** 32
-}
-
-interface Authorised {
-	scopes: readonly Scope[]
-	tenant: TenantRow
-}
-
-function costOf(operation: Operation): number {
-	return operation.name === 'batch' ? 1 + Math.floor(operation.operations.length / 50) : 1
 }

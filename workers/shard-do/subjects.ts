@@ -12,9 +12,6 @@ import { listJobs } from './jobs.ts'
 import { deleteRecord } from './records.ts'
 import type { Work } from './work.ts'
 
-/** What stands for a data subject's id wherever it may outlive the person's records: a keyed hash of it. */
-export type SubjectHash = (subject: string) => string
-
 interface Row {
 	id: string
 	kind: 'access' | 'erasure'
@@ -30,14 +27,10 @@ interface Row {
  * A page of one person's records over all collections whose schema says where the person's id is. The first page opens a
  * request in the register, the last one closes it, and each is in the journal (Art. 15 GDPR).
  */
-export function readSubject(
-	work: Work,
-	takes: Operations['subject.read']['takes'],
-	hash: SubjectHash,
-): Outcome<Answer<'subject.read'>> {
+export function readSubject(work: Work, takes: Operations['subject.read']['takes']): Outcome<Answer<'subject.read'>> {
 	const { subject, after, limit } = takes
 	const found = recordsOf(work, subject, after, limit)
-	const request = after?.request ?? openRequest(work, 'access', hash(subject))
+	const request = after?.request ?? openRequest(work, 'access', work.hashSubject(subject))
 	const next = found.more ? { request, ...found.last } : null
 	work.sql.all(
 		'UPDATE subject_request SET records = records + ?, finished_at = ? WHERE id = ?',
@@ -56,9 +49,8 @@ export function readSubject(
 export function eraseSubject(
 	work: Work,
 	takes: Operations['subject.erase']['takes'],
-	hash: SubjectHash,
 ): Outcome<Answer<'subject.erase'>> {
-	const id = openRequest(work, 'erasure', hash(takes.subject))
+	const id = openRequest(work, 'erasure', work.hashSubject(takes.subject))
 	const records = eraseRecords(work, id, takes.subject)
 	const [row] = work.sql.all<Row>(`SELECT ${columns} FROM subject_request WHERE id = ?`, id)
 	if (!row) throw new Error('a request that was just opened is not there')
@@ -82,11 +74,11 @@ export function listSubjectRequests(
  * Applies the entries of the erasure ledger that this database does not know: it came back from a time before them. People are
  * found by hashing every id that is there. True when something was written.
  */
-export function applyLedger(work: Work, ledger: NonNullable<Control['ledger']>, hash: SubjectHash): boolean {
+export function applyLedger(work: Work, ledger: NonNullable<Control['ledger']>): boolean {
 	const known = new Set(work.sql.all<{ id: string }>('SELECT id FROM subject_request').map(({ id }) => id))
 	const missed = ledger.filter(({ request }) => !known.has(request))
 	if (missed.length === 0) return false
-	const subjects = new Map(subjectsOf(work.sql).map((subject) => [hash(subject), subject]))
+	const subjects = new Map(subjectsOf(work.sql).map((subject) => [work.hashSubject(subject), subject]))
 	for (const { request, subject: hashed, at } of missed) {
 		insertRequest(work, { id: request, kind: 'erasure', subject: hashed, created_at: at })
 		const subject = subjects.get(hashed)

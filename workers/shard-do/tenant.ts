@@ -1,5 +1,6 @@
-import type { Operations, TenantInfo, TenantStatus } from '../../core/contract.ts'
+import type { Operations, Provisioning, TenantInfo, TenantStatus } from '../../core/contract.ts'
 import type { TenantId } from '../../core/ids.ts'
+import { requestsPerSecondDefault, shardBytesMax } from '../../core/limits.ts'
 import { accept, type Outcome } from '../../core/refusal.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import { keyCount } from './keys.ts'
@@ -23,6 +24,23 @@ export function readTenant(sql: Sql): TenantRow {
 	)[0]
 	if (!row) throw new Error('the tenant row is missing')
 	return row
+}
+
+/** The first rows of a tenant's database, inside the transaction that makes it. */
+export function insertTenant(sql: Sql, { tenant, shard, epoch, slug, name, createdAt }: Provisioning): void {
+	sql.all(
+		`INSERT INTO tenant (only_row, id, shard, epoch, slug, name, status, created_at, requests_per_second, storage_bytes, collections_created, catalog)
+		VALUES (1, ?, ?, ?, ?, ?, 'active', ?, ?, ?, 0, '')`,
+		...[tenant, shard, epoch, slug, name, createdAt, requestsPerSecondDefault, shardBytesMax],
+	)
+	sql.all("INSERT INTO checkpoint (only_row, seq, acknowledged, totals) VALUES (1, 0, 0, '{}')")
+}
+
+/** Whether the database was made by this very provisioning. */
+export function isSame(sql: Sql, { tenant, shard, slug, key }: Provisioning): boolean {
+	const present = readTenant(sql)
+	if (present.id !== tenant || present.shard !== shard || present.slug !== slug) return false
+	return sql.all('SELECT 1 AS one FROM api_key WHERE id = ? AND secret_hash = ?', key.id, key.secretHash).length > 0
 }
 
 export function getTenant(work: Work): Outcome<{ tenant: TenantInfo }> {

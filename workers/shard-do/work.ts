@@ -20,6 +20,8 @@ export interface Work {
 	catalog: Catalog
 	storageBytesMax: number
 	storage: StorageGauge
+	/** A keyed hash of a data subject's id. */
+	hashSubject(subject: string): string
 	/** Tells the alarm that a job was made or changed its state. */
 	jobsChanged(): void
 	/** What checking against schemas may cost; the operations of a batch share one. */
@@ -71,6 +73,11 @@ export function attempt<T>({ sql, journal }: Pick<Work, 'sql' | 'journal'>, oper
 		if (error instanceof Rollback && refused) return refused
 		throw error
 	}
+}
+
+/** Writes the journal's entries of an operation that has ended well. */
+export function seal({ journal, now: at, actor, request }: Work): void {
+	journal.seal({ at, actor, request })
 }
 
 class Rollback extends Error {}

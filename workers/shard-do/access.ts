@@ -1,0 +1,42 @@
+import { scopes as allScopes, type Command, type Scope } from '../../core/contract.ts'
+import { accept, type Outcome, refuse } from '../../core/refusal.ts'
+import type { Catalog } from './catalog.ts'
+import { ruleOf } from './operations.ts'
+import type { TenantRow } from './tenant.ts'
+
+export interface Authorised {
+	scopes: readonly Scope[]
+	tenant: TenantRow
+}
+
+/** Holds the caller against what the catalog says now; reading it touches storage at every event (S1). */
+export function authorise(catalog: Catalog, { tenant: asked, shard, caller, operation }: Command, now: number) {
+	catalog.refresh()
+	if (catalog.fenced()) return tenantErased()
+	const tenant = catalog.tenant()
+	if (tenant.id !== asked || tenant.shard !== shard) return unknownKey()
+	const { scope, operators } = ruleOf(operation.name)
+	if (caller.kind === 'operator') {
+		return operators
+			? accept<Authorised>({ scopes: allScopes, tenant })
+			: refuse('insufficient_scope', 'operators do not act inside a tenant')
+	}
+	const key = catalog.key(caller.id)
+	// Both are SHA-256 sums of 160 random bits: how far they agree tells nothing about a secret that fits.
+	if (!key || key.secretHash !== caller.secretHash) return unknownKey()
+	if (key.expiresAt !== null && key.expiresAt <= now) return refuse('unauthorized', 'the key has expired')
+	if (scope === null) return refuse('insufficient_scope', 'this is for operators')
+	if (!key.scopes.includes(scope)) return refuse('insufficient_scope', `this needs a key with the scope ${scope}`)
+	if (tenant.status === 'suspended' && operation.name !== 'tenant.get') {
+		return refuse('tenant_suspended', 'this tenant is suspended')
+	}
+	return accept<Authorised>({ scopes: key.scopes, tenant })
+}
+
+export function unknownKey(): Outcome<never> {
+	return refuse('unauthorized', 'the key is not valid')
+}
+
+export function tenantErased(): Outcome<never> {
+	return refuse('tenant_erased', 'this tenant was erased')
+}

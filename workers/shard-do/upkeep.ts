@@ -1,0 +1,151 @@
+import type { Checksum } from '../../core/contract.ts'
+import { announceIntervalMs, journalKeptMs, journalSegmentEntriesMax, journalSegmentMs } from '../../core/limits.ts'
+import type { Sql } from '../../db/shard/sql.ts'
+import type { Catalog } from './catalog.ts'
+import { runningChange } from './definition.ts'
+import { expire, type Idempotencies } from './idempotency.ts'
+import type { Journal } from './journal.ts'
+import { failChange, stepChange } from './schema-change.ts'
+import { stepDigest } from './summing.ts'
+import { readCheckpoint } from './totals.ts'
+import { attempt, seal, type Work } from './work.ts'
+
+/** Records that one ring checks of a running change of schema; about 50 ms. */
+const changeStepRecords = 10_000
+
+/** Entries after which the totals are saved even though the view has acknowledged nothing; bounds the work of a cold start. */
+const checkpointEntries = 10_000
+
+/**
+ * What the shard does for itself whenever its alarm or timer rings: it goes on with a change of schema and with digests that
+ * are computed anew, saves a checkpoint, and drops what is old enough. It knows how far the view has come, because nothing
+ * goes before the view has it.
+ */
+export class Upkeep {
+	readonly #sql: Sql
+	readonly #catalog: Catalog
+	readonly #idempotencies: Idempotencies
+	#acknowledged = 0
+	/** What the last checkpoint in storage says. */
+	#saved = { seq: 0, acknowledged: 0 }
+	/** When rows may have to go next, in milliseconds; a new instance looks at once. */
+	#maintenanceAt = 0
+	/** When it rang last, in milliseconds, and the journal's head then. */
+	#rung = { at: Number.NEGATIVE_INFINITY, head: 0 }
+	/** The position at which the journal's segment is looked at; a new instance looks at once. */
+	#segmentLookAt = 0
+	/** Whether a segment is overdue that the view had not applied. */
+	#dropWaits = false
+	/** Whether a change of schema may be running; true until a ring has found none. */
+	#changing = true
+	/** Whether digests have become whole that no checkpoint holds. */
+	#digested = false
+
+	constructor(sql: Sql, catalog: Catalog, idempotencies: Idempotencies) {
+		this.#sql = sql
+		this.#catalog = catalog
+		this.#idempotencies = idempotencies
+	}
+
+	/** Reads what storage knows; once provisioned, and again after that was rolled back. */
+	load(): void {
+		this.#saved = readCheckpoint(this.#sql)
+		this.#acknowledged = this.#saved.acknowledged
+	}
+
+	/** The last position that the view has said to have. */
+	get acknowledged(): number {
+		return this.#acknowledged
+	}
+
+	acknowledge(applied: number): void {
+		this.#acknowledged = Math.max(this.#acknowledged, applied)
+	}
+
+	/** A change of schema may have begun. */
+	schemaChanged(): void {
+		this.#changing = true
+	}
+
+	/** What the view should come to at the head; null while nobody can say. */
+	checksum({ totals }: Journal): Checksum | null {
+		const { records: count, digest } = totals.sum()
+		// While a change of schema runs, the view already lacks what the new schema calls personal.
+		if (digest === null || (this.#changing && runningChange(this.#sql))) return null
+		return { count, digest: digest.toString() }
+	}
+
+	/** One ring's worth of work; answers when there will be more, in milliseconds, or infinity for never. */
+	ring(work: Work): number {
+		const { journal, now } = work
+		const { totals } = journal
+		if (this.#changing) this.#changing = this.#sql.transaction(() => stepsOn(work))
+		journal.commit()
+		if (totals.unsummed()) this.#digested = stepDigest(this.#sql, this.#catalog, totals)
+		const last = journal.head
+		const busy = last !== this.#rung.head && now - this.#rung.at <= 2 * announceIntervalMs
+		this.#rung = { at: now, head: last }
+		this.#checkpoint(journal, busy)
+		if (this.#idempotencies.takeNews() || now >= this.#maintenanceAt || last >= this.#segmentLookAt) {
+			const dates = [expire(this.#sql, now), this.#closeSegment(journal, now), this.#dropSegment(journal, now)]
+			this.#maintenanceAt = Math.min(...dates.map((date) => date ?? Number.POSITIVE_INFINITY))
+		}
+		const unfinished = this.#changing || totals.unsummed() !== null
+		return unfinished ? Math.min(this.#maintenanceAt, now + 1) : this.#maintenanceAt
+	}
+
+	/** While writes go on, a checkpoint a second would be one more row to pay; it waits for a ring after the last of them. */
+	#checkpoint({ head: last, totals }: Journal, busy: boolean): void {
+		const settled = !busy && this.#acknowledged === last && this.#saved.acknowledged < last
+		if (!settled && !this.#digested && last - this.#saved.seq < checkpointEntries) return
+		totals.save(this.#sql, last, this.#acknowledged)
+		this.#saves(last)
+	}
+
+	#saves(seq: number): void {
+		this.#digested = false
+		this.#saved = { seq, acknowledged: this.#acknowledged }
+		if (this.#dropWaits) this.#maintenanceAt = 0
+	}
+
+	/** Begins a new segment of the journal when this one is full or old, and answers when it will be old, in milliseconds. */
+	#closeSegment({ head, segments, totals }: Journal, now: number): number | null {
+		const current = segments.current()
+		// How old a segment is shows once it has an entry.
+		this.#segmentLookAt = current ? current.first + journalSegmentEntriesMax - 1 : head + 1
+		if (!current) return null
+		if (head < this.#segmentLookAt && now < current.since + journalSegmentMs) return current.since + journalSegmentMs
+		this.#sql.transaction(() => {
+			// A cold start reads the entries since the checkpoint, and looks for them in the new segment only.
+			totals.save(this.#sql, head, this.#acknowledged)
+			segments.close()
+		})
+		this.#saves(head)
+		this.#segmentLookAt = head + 1
+		return null
+	}
+
+	/** Drops the oldest segment if its time is over and the view has it (J2), and answers when there will be more to do. */
+	#dropSegment({ segments }: Journal, now: number): number | null {
+		const { oldest } = segments
+		const overdue = oldest !== null && oldest.lastAt + journalKeptMs <= now
+		this.#dropWaits = overdue && oldest.last > Math.min(this.#saved.acknowledged, this.#saved.seq)
+		if (!oldest || this.#dropWaits) return null
+		if (!overdue) return oldest.lastAt + journalKeptMs
+		this.#sql.transaction(() => segments.drop(oldest))
+		return now + 1
+	}
+}
+
+/** Whether a change of schema goes on after this step. */
+function stepsOn(work: Work): boolean {
+	const running = runningChange(work.sql)
+	if (!running) return false
+	const outcome = attempt(work, () => {
+		const stepped = stepChange(work, running.name, changeStepRecords)
+		if (stepped.ok) seal(work)
+		return stepped
+	})
+	if (!outcome.ok) failChange(work, running, outcome.refusal.errors ?? [])
+	return outcome.ok && !outcome.value.done
+}
