@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { runCommand } from './command.ts'
 import { Client } from './demo/client.ts'
 import { type Dataset, readDatasets } from './demo/data.ts'
+import { showErasure } from './demo/erasure.ts'
 import { load, tenantsAtOnce } from './demo/load.ts'
 import { showPersonalFields } from './demo/privacy.ts'
 import { removeDistricts, showIsolation, showRetries, showUniqueness } from './demo/promises.ts'
@@ -101,6 +102,9 @@ async function tell(report: Report, stack: Stack): Promise<void> {
 
 	report.section('Personal fields never leave the shard')
 	await showPersonalFields(report, operator, databaseUrls, tenants)
+
+	report.section('A tenant leaves, and nothing of it stays')
+	await showErasure(report, operator, tenants)
 }
 
 async function loadAndFollow(report: Report, operator: Client, tenants: Tenant[]): Promise<void> {

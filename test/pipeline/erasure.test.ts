@@ -35,7 +35,7 @@ async function filled(region = 'eu', records = 50): Promise<Tenant> {
 	const operations = Array.from({ length: records }, (_, n) => ({
 		...{ op: 'create', collection: 'people', data: { email: `p${n}@example.com`, n } },
 	}))
-	await tenant.client.ok('POST', '/v1/batch', { operations })
+	if (records > 0) await tenant.client.ok('POST', '/v1/batch', { operations })
 	await until('the view to have the records', async () => (await rowsOf(tenant)).record === records)
 	return tenant
 }
@@ -126,6 +126,27 @@ test('[E1] a tenant asks by its own key, repeating its slug; during the grace pe
 	await operator.ok('DELETE', `/v1/tenants/${tenant.id}/hold`)
 	await erased(place)
 	expect((await operator.send('DELETE', place)).body.code).toBe('erasure_started')
+	expect(await rowsOf(tenant)).toEqual(nothing)
+})
+
+test('[E1] a tenant of 100,000 records is erased in one go, and it is said how long that takes', async () => {
+	const tenant = await filled('eu', 0)
+	const count = 100_000
+	const perBatch = 1_000
+	for (let from = 0; from < count; from += perBatch) {
+		const operations = Array.from({ length: perBatch }, (_, n) => ({
+			...{ op: 'create', collection: 'people', data: { email: `p${from + n}@example.com`, n } },
+		}))
+		await tenant.client.send('POST', '/v1/batch', { operations }, {}, 60_000)
+	}
+	await until('the view to have the records', async () => (await rowsOf(tenant)).record === count, 120_000)
+	const startedAt = performance.now()
+	const asked = await operator.ok('DELETE', `/v1/tenants/${tenant.id}`)
+	const erasure = await erased(asked.headers.get('Location') ?? '')
+	console.log(`erased ${count} records and certified it in ${Math.round(performance.now() - startedAt)} ms`)
+	expect(erasure.certificate.stores.find(({ store }: { store: string }) => store === 'view').found_before.record).toBe(
+		count,
+	)
 	expect(await rowsOf(tenant)).toEqual(nothing)
 })
 
