@@ -20,7 +20,6 @@ export const incidentShape = z.object({
 			by: z.string(),
 			status: z.enum(incidentStatuses),
 			text: z.string(),
-			key: z.string().nullable(),
 		}),
 	),
 })
@@ -89,3 +88,9 @@ _Why did it happen, and why was that possible? Systems and decisions, not people
 | --- | --- | --- | --- |
 `
 }
+
+/** An incident with its timeline, as it is kept for retries. */
+export const recordShape = z.object({
+	incident: incidentShape,
+	timeline: z.array(z.object({ at: z.number(), text: z.string() })),
+})

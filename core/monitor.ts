@@ -1,5 +1,6 @@
 /** A cell's monitor as the rest of the system sees it. It keeps its own state, so that it works while the database does not. */
 import type { Alert, RuleName, Silence } from './alert.ts'
+import type { Idempotency } from './contract.ts'
 import type { Incident, IncidentStatus, TimelineEntry } from './incident.ts'
 import type { Outcome } from './refusal.ts'
 import type { SloStatus } from './slo.ts'
@@ -47,19 +48,27 @@ export interface Monitor {
 	/** Those that are open, then those that were resolved last. */
 	incidents(): Promise<Incident[]>
 	incident(id: string): Promise<Outcome<IncidentRecord>>
-	/** Opening one of the same id again changes nothing. */
-	openIncident(opening: { id: string; title: string; note: Omit<NewNote, 'status'> }): Promise<IncidentRecord>
-	/** Adds a note, which may move the incident on, also back from `resolved`. One of the same key is added once. */
-	noteIncident(id: string, note: NewNote): Promise<Outcome<IncidentRecord>>
+	openIncident(opening: Opening, idempotency: Idempotency | null): Promise<Recorded>
+	/** Adds a note, which may move the incident on, also back from `resolved`. */
+	noteIncident(id: string, note: NewNote, idempotency: Idempotency | null): Promise<Recorded>
+}
+
+/** `id` is a new one of the region; `text` becomes the first note. */
+export interface Opening {
+	id: string
+	title: string
+	text: string
+	by: string
 }
 
 export interface NewNote {
 	status: IncidentStatus
 	text: string
 	by: string
-	/** Names the request that adds it, so that a retry adds nothing; null where it has no idempotency key. */
-	key: string | null
 }
+
+/** What a call made of an incident, or what the first call of the same idempotency key made of it. */
+export type Recorded = Outcome<IncidentRecord> & { replayed: boolean }
 
 export interface IncidentRecord {
 	incident: Incident

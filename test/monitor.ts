@@ -1,6 +1,6 @@
 /** A cell's monitor on `node:sqlite`: the real thinking and the real SQL; what the world is like, the test says. */
 import { mintId, type Region } from '../core/ids.ts'
-import type { Monitor, NewNote, ProbeResult } from '../core/monitor.ts'
+import type { Monitor, ProbeResult } from '../core/monitor.ts'
 import type { Observation } from '../db/neon/observe.ts'
 import { IncidentLog } from '../workers/monitor/incidents.ts'
 import { MonitorStore } from '../workers/monitor/store.ts'
@@ -116,12 +116,12 @@ export class TestMonitor implements Monitor {
 		return this.log.read(id)
 	}
 
-	async openIncident(opening: Parameters<Monitor['openIncident']>[0]) {
-		return this.log.open(opening, this.now)
+	async openIncident(...[opening, idempotency]: Parameters<Monitor['openIncident']>) {
+		return this.log.open(opening, idempotency, this.now)
 	}
 
-	async noteIncident(id: string, note: NewNote) {
-		return this.log.note(id, note, this.now)
+	async noteIncident(...[id, note, idempotency]: Parameters<Monitor['noteIncident']>) {
+		return this.log.note(id, note, idempotency, this.now)
 	}
 
 	async silence(...all: Parameters<Monitor['silence']>) {

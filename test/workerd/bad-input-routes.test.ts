@@ -43,6 +43,8 @@ const bodies: Record<string, object> = {
 	'post /v1/view/rebuild': { region: 'eu' },
 	'delete /v1/tenant': { slug: 'another' },
 	'put /v1/silences/{rule}': { minutes: 0 },
+	'post /v1/incidents': { title: 'Slow', text: 'We look.' },
+	'post /v1/incidents/{id}/notes': { status: 'resolved', text: 'Gone.' },
 	'put /v1/collections/{collection}': { schema: {} },
 	'post /v1/collections/{collection}/records': { n: 1 },
 	'put /v1/collections/{collection}/records/{id}': { n: 1 },

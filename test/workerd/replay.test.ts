@@ -81,6 +81,22 @@ const rows: Record<string, Row> = {
 		status: 202,
 		entries: 0,
 	},
+	'post /v1/incidents': {
+		body: { region: 'eu', title: 'Slow', text: 'We look.' },
+		otherBody: { region: 'eu', title: 'Fast', text: 'We look.' },
+		status: 201,
+		entries: 0,
+	},
+	'post /v1/incidents/{id}/notes': {
+		path: async () => {
+			const opened = await send('POST', '/v1/incidents', bindings.OPERATOR_TOKEN, { title: 'Slow', text: 'We look.' })
+			return `${opened.headers.get('Location')}/notes`
+		},
+		body: { status: 'identified', text: 'Found.' },
+		otherBody: { status: 'resolved', text: 'Gone.' },
+		status: 201,
+		entries: 0,
+	},
 	'put /v1/collections/{collection}': {
 		path: () => '/v1/collections/more',
 		body: { schema: people },
@@ -178,7 +194,7 @@ test('every route that changes something has a row here', () => {
 for (const [route, row] of Object.entries(rows)) {
 	const [method = '', pattern = ''] = route.split(' ')
 	const verb = method.toUpperCase()
-	const isOperators = /^\/v1\/(tenants|erasures|view)/.test(pattern)
+	const isOperators = /^\/v1\/(tenants|erasures|view|incidents)/.test(pattern)
 
 	const bodyOf = (tenant: NewTenant) => (typeof row.body === 'function' ? row.body(tenant) : row.body)
 

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { mintId, parseRegion, type Region } from '../../core/ids.ts'
 import { type Incident, postmortemOf } from '../../core/incident.ts'
 import type { IncidentRecord } from '../../core/monitor.ts'
@@ -10,7 +9,7 @@ import { alertParams, incident, incidentInput, incidentList, incidentNote, markd
 import { reach } from './reach.ts'
 import { timeOf } from './representation.ts'
 import { readIdempotency, readQuery, readShape } from './request.ts'
-import { respond, respondJson } from './respond.ts'
+import { respond, respondJson, respondReply } from './respond.ts'
 import { operatorRoute, type Route } from './route.ts'
 
 const tag = 'Operating (operator)'
@@ -84,19 +83,17 @@ export const incidentRoutes: readonly Route[] = [
 			const { region: regionText, title, text } = body.value.value
 			const region = readRegion(call, regionText)
 			if (!region.ok) return region
-			const idempotency = readIdempotency(call, '')
+			const idempotency = readIdempotency(call, body.value.text)
 			if (!idempotency.ok) return idempotency
-			const key = idempotency.value?.key ?? null
-			const id = `${region.value}_${idOf(call, key)}`
-			const note = { text, by: nameOf(call), key }
-			const opened = await reach(call, 'monitor.incident', () =>
-				call.ports.monitorOf(region.value).openIncident({ id, title, note }),
+			const id = `${region.value}_${mintId(call.ports.clock(), call.ports.random)}`
+			const opening = { id, title, text, by: nameOf(call) }
+			const reply = await reach(call, 'monitor.incident', () =>
+				call.ports.monitorOf(region.value).openIncident(opening, idempotency.value),
 			)
-			if (!opened.ok) return opened
-			const first = opened.value.incident
-			if (first.title !== title || first.notes[0]?.text !== text)
-				return refuse('idempotency_mismatch', 'this Idempotency-Key came with another request')
-			return respondJson(call, 201, recordText(opened.value), { Location: `/v1/incidents/${id}` })
+			if (!reply.ok) return reply
+			if (!reply.value.ok) return reply.value
+			const location = `/v1/incidents/${reply.value.value.incident.id}`
+			return respondRecorded(call, reply.value.value, reply.value.replayed, { Location: location })
 		},
 	),
 	operatorRoute(
@@ -133,22 +130,17 @@ export const incidentRoutes: readonly Route[] = [
 			mutates: true,
 		},
 		async (call) => {
+			const body = await readShape(call, incidentNote)
+			if (!body.ok) return body
+			const idempotency = readIdempotency(call, body.value.text)
+			if (!idempotency.ok) return idempotency
 			const id = call.c.req.param('id') ?? ''
 			const monitor = monitorOfId(call, id)
 			if (!monitor.ok) return monitor
-			const body = await readShape(call, incidentNote)
-			if (!body.ok) return body
-			const idempotency = readIdempotency(call, '')
-			if (!idempotency.ok) return idempotency
-			const note = { ...body.value.value, by: nameOf(call), key: idempotency.value?.key ?? null }
-			const noted = await reach(call, 'monitor.incident', () => monitor.value.noteIncident(id, note))
-			if (!noted.ok) return noted
-			if (!noted.value.ok) return noted.value
-			const { notes } = noted.value.value.incident
-			const added = notes.findLast(({ key }) => key === note.key)
-			if (added?.text !== note.text || added.status !== note.status)
-				return refuse('idempotency_mismatch', 'this Idempotency-Key came with another request')
-			return respondJson(call, 201, recordText(noted.value.value))
+			const note = { ...body.value.value, by: nameOf(call) }
+			const reply = await reach(call, 'monitor.incident', () => monitor.value.noteIncident(id, note, idempotency.value))
+			if (!reply.ok) return reply
+			return reply.value.ok ? respondRecorded(call, reply.value.value, reply.value.replayed) : reply.value
 		},
 	),
 	operatorRoute(
@@ -186,13 +178,8 @@ async function readIncident(call: OperatorCall): Promise<Outcome<IncidentRecord>
 	return read.ok ? read.value : read
 }
 
-/** A retry with the same key must find the same incident, so its id comes from the key. */
-function idOf({ ports }: OperatorCall, key: string | null): string {
-	if (key === null) return mintId(ports.clock(), ports.random)
-	return mintId(0, (bytes) => {
-		bytes.set(createHash('sha256').update(key).digest().subarray(0, bytes.length))
-		return bytes
-	})
+function respondRecorded(call: OperatorCall, record: IncidentRecord, replayed: boolean, headers = {}): Response {
+	return respondReply(call, { replayed, rate: null }, 201, recordText(record), headers)
 }
 
 function readRegion(call: OperatorCall, text: string | undefined): Outcome<Region> {

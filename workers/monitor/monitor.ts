@@ -1,7 +1,16 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Alert, RuleName, Silence } from '../../core/alert.ts'
+import type { Idempotency } from '../../core/contract.ts'
 import type { Incident } from '../../core/incident.ts'
-import type { Monitor as Contract, IncidentRecord, MonitorState, NewNote, SloMonth } from '../../core/monitor.ts'
+import type {
+	Monitor as Contract,
+	IncidentRecord,
+	MonitorState,
+	NewNote,
+	Opening,
+	Recorded,
+	SloMonth,
+} from '../../core/monitor.ts'
 import type { Outcome } from '../../core/refusal.ts'
 import type { SloStatus } from '../../core/slo.ts'
 import type { Sql, SqlValue } from '../../db/shard/sql.ts'
@@ -93,12 +102,12 @@ export class Monitor<Env> extends DurableObject<Env> implements Contract {
 		return this.#incidents.read(id)
 	}
 
-	async openIncident(opening: Parameters<Contract['openIncident']>[0]): Promise<IncidentRecord> {
-		return this.#incidents.open(opening, Date.now())
+	async openIncident(opening: Opening, idempotency: Idempotency | null): Promise<Recorded> {
+		return this.#incidents.open(opening, idempotency, Date.now())
 	}
 
-	async noteIncident(id: string, note: NewNote): Promise<Outcome<IncidentRecord>> {
-		return this.#incidents.note(id, note, Date.now())
+	async noteIncident(id: string, note: NewNote, idempotency: Idempotency | null): Promise<Recorded> {
+		return this.#incidents.note(id, note, idempotency, Date.now())
 	}
 
 	/** Sends again what could not be delivered. Never throws: after seven failures the platform deletes an alarm. */

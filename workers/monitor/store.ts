@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { type Alert, type RuleName, ruleNames, type Silence } from '../../core/alert.ts'
-import { type Incident, incidentShape } from '../../core/incident.ts'
+import type { Idempotency } from '../../core/contract.ts'
+import { type Incident, incidentShape, recordShape } from '../../core/incident.ts'
+import { idempotencyKeptMs } from '../../core/limits.ts'
+import type { IncidentRecord } from '../../core/monitor.ts'
 import { type Counts, combine, type Period } from '../../core/sli.ts'
 import { burnMinutesMax } from '../../core/slo.ts'
 import type { Sql, SqlValue } from '../../db/shard/sql.ts'
@@ -27,6 +30,7 @@ CREATE TABLE IF NOT EXISTS alert (id TEXT PRIMARY KEY, open INTEGER NOT NULL, la
 CREATE TABLE IF NOT EXISTS silence (rule TEXT PRIMARY KEY, until INTEGER NOT NULL, by TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS message (id TEXT PRIMARY KEY, body TEXT NOT NULL, made_at INTEGER NOT NULL, failures INTEGER NOT NULL, next_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS incident (id TEXT PRIMARY KEY, open INTEGER NOT NULL, opened_at INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answer (key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`
 
 const rule = z.enum(ruleNames)
@@ -143,6 +147,26 @@ export class MonitorStore {
 			incident.status === 'resolved' ? 0 : 1,
 			incident.openedAt,
 			JSON.stringify(incident),
+		)
+	}
+
+	/** What was answered to the first request of an idempotency key. */
+	answer(key: string): { fingerprint: string; record: IncidentRecord } | null {
+		const row = this.#sql.all<{ fingerprint: string; body: string }>(
+			'SELECT fingerprint, body FROM answer WHERE key = ?',
+			key,
+		)[0]
+		return row === undefined ? null : { fingerprint: row.fingerprint, record: recordShape.parse(JSON.parse(row.body)) }
+	}
+
+	saveAnswer({ key, fingerprint }: Idempotency, record: IncidentRecord, now: number): void {
+		this.#sql.all('DELETE FROM answer WHERE at < ?', now - idempotencyKeptMs)
+		this.#sql.all(
+			'INSERT INTO answer (key, fingerprint, body, at) VALUES (?, ?, ?, ?)',
+			key,
+			fingerprint,
+			JSON.stringify(record),
+			now,
 		)
 	}
 
