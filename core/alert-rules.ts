@@ -31,6 +31,8 @@ export interface Situation {
 	census: ShardCensus | null
 	/** Null where no probe runs. */
 	probe: { ok: boolean; failed: string | null } | null
+	/** Erasures of tenants that were due a day ago and are not done. */
+	erasuresOverdue: number
 	slos: readonly SloStatus[]
 	/** Periods of a quarter of an hour, two weeks back. */
 	quarters: readonly Period[]
@@ -39,13 +41,16 @@ export interface Situation {
 
 /** What is wrong now. */
 export function findingsOf(situation: Situation): Finding[] {
-	const { census, probe, slos } = situation
+	const { census, probe, slos, erasuresOverdue } = situation
 	return [
 		...slos.flatMap(burnsOf),
 		...(census === null
 			? [finding('database_unreachable', "The region's database does not answer the monitor.")]
 			: shardFindings(census)),
 		...(probe?.ok === false ? [finding('probe_failing', `The probe fails at: ${probe.failed ?? 'unknown'}.`)] : []),
+		...(erasuresOverdue > 0
+			? [finding('erasure_overdue', `${erasuresOverdue} erasures are past their due date.`)]
+			: []),
 		...trafficFindings(situation),
 	]
 }

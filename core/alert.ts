@@ -11,6 +11,7 @@ export const ruleNames = [
 	'shard_stalled',
 	'shard_size_90',
 	'shard_size_70',
+	'erasure_overdue',
 	'traffic_anomaly',
 ] as const
 export type RuleName = (typeof ruleNames)[number]
@@ -34,6 +35,7 @@ export const rules: Record<RuleName, Rule> = {
 	shard_stalled: { severity: 'page', pendingMs: minute },
 	shard_size_90: { severity: 'page', pendingMs: 0 },
 	shard_size_70: { severity: 'ticket', pendingMs: 0 },
+	erasure_overdue: { severity: 'page', pendingMs: 0 },
 	traffic_anomaly: { severity: 'ticket', pendingMs: 10 * minute },
 }
 

@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import type { Control } from './control.ts'
 import { parseTenantId, type TenantId } from './ids.ts'
+import { erasureRunMsMax } from './limits.ts'
 
 /** Asks the consumer to go on with the erasure of a tenant. It carries nothing else: the control object says the rest. */
 export interface ErasureCall {
@@ -143,6 +144,12 @@ export function erasureStatus(control: Control | null, record: ErasureRecord, no
 		case 'finished':
 			return 'done'
 	}
+}
+
+/** Whether it is still running although it was due a day ago. A legal hold is no delay. */
+export function isOverdue(control: Control | null, record: ErasureRecord, now: number): boolean {
+	const dueAt = control?.erasure?.dueAt ?? record.requestedAt
+	return erasureStatus(control, record, now) === 'running' && now - dueAt > erasureRunMsMax
 }
 
 /** Marks a step as done. What `verify` found left over takes back the steps that should have removed it. */

@@ -246,3 +246,7 @@ export const statusKeptMs = 10_000
 export const auditVerifiedEntries = 10_000
 /** Calls of the shard that one verification makes. */
 export const auditVerificationCallsMax = 20
+/** An erasure that is due takes minutes; one that runs for so long needs a person. */
+export const erasureRunMsMax = 86_400_000
+/** Records of erasures that were last changed longer ago are not looked at for lateness any more. */
+export const erasureWatchedMs = 90 * 86_400_000

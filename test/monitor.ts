@@ -27,6 +27,7 @@ export class TestMonitor implements Monitor {
 	readonly store = new MonitorStore(nodeSql())
 	readonly log = new IncidentLog(this.store)
 	readonly watch: Watch
+	overdue = 0
 	/** Since when the last tick asked the database. */
 	since = 0
 
@@ -38,6 +39,7 @@ export class TestMonitor implements Monitor {
 				this.since = since
 				return this.observation
 			},
+			overdueErasures: async () => this.overdue,
 			probe: async () => this.probe ?? { at: this.now, failed: null, writeMs: 5, readMs: 2, viewMs: 900 },
 			hasReceiver: true,
 			mintId: () => `${region}_${mintId(this.now, (bytes) => crypto.getRandomValues(bytes))}`,

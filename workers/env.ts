@@ -4,10 +4,11 @@ import { type Bucket, bucketKeysMax, clearPrefix } from '../core/bucket.ts'
 import { type RetentionDays, retentionDays } from '../core/certificate.ts'
 import type { Announcement, Shard, WakeUp, WebhookShard, WebhookWakeUp } from '../core/contract.ts'
 import { type Claim, type ControlStore, controlSchema } from '../core/control.ts'
-import { type ErasureCall, type ErasureStore, erasureRecord, objectPrefixes } from '../core/erasure.ts'
+import { type ErasureCall, type ErasureStore, erasureRecord, isOverdue, objectPrefixes } from '../core/erasure.ts'
 import { parseRegion, parseTenantId, type Region, regionOf, type TenantId } from '../core/ids.ts'
 import type { JobWakeUp } from '../core/job.ts'
 import { hashSecret } from '../core/keys.ts'
+import { erasureWatchedMs } from '../core/limits.ts'
 import type { Monitor } from '../core/monitor.ts'
 import type { RebuildJob, RebuildStep, RebuildStore } from '../core/rebuild.ts'
 import type { TelemetryMessage } from '../core/telemetry.ts'
@@ -55,6 +56,8 @@ export interface Cell {
 	region: Region
 	control: ControlStore
 	erasures: ErasureStore
+	/** Erasures that were to be done by now, by `isOverdue`. */
+	overdueErasures(now: number): Promise<number>
 	objects: ErasurePorts['objects']
 	/** The registry's tenants in the order of their ids, after one. */
 	registry(after: TenantId | null, limit: number): Promise<TenantId[]>
@@ -84,6 +87,7 @@ export function cellOf(env: Env, region: Region): Cell {
 		control: controlStore(bucket),
 		bucket: bucketOf(bucket),
 		erasures: erasureStore(bucket),
+		overdueErasures: (now) => countOverdue(bucket, now),
 		objects: tenantObjects(bucket),
 		registry: (after, limit) => listTenants(bucket, after, limit),
 		rebuilds: rebuildStore(bucket),
@@ -203,6 +207,25 @@ export function bucketOf(bucket: R2Bucket): Bucket {
 		delete: (keys) => bucket.delete([...keys]),
 		list: async (prefix) => (await bucket.list({ prefix, limit: bucketKeysMax })).objects.map(({ key }) => key),
 	}
+}
+
+/** Reads every record of an erasure; those of long ago are done, or have been told of for as long. */
+async function countOverdue(bucket: R2Bucket, now: number): Promise<number> {
+	const [erasures, registry] = [erasureStore(bucket), controlStore(bucket)]
+	let overdue = 0
+	for (let cursor: string | undefined, more = true; more; ) {
+		const page = await bucket.list({ prefix: 'erasures/', ...(cursor !== undefined && { cursor }) })
+		for (const { key, uploaded } of page.objects) {
+			if (now - uploaded.getTime() > erasureWatchedMs) continue
+			const found = await erasures.read(key.slice('erasures/'.length, -'.json'.length))
+			if (!found || found.record.certificate !== null) continue
+			const control = (await registry.read(found.record.tenant))?.control ?? null
+			if (isOverdue(control, found.record, now)) overdue += 1
+		}
+		more = page.truncated
+		cursor = page.truncated ? page.cursor : undefined
+	}
+	return overdue
 }
 
 function erasureStore(bucket: R2Bucket): ErasureStore {

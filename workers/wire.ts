@@ -170,6 +170,7 @@ export function monitorPorts(env: Env, name: string): MonitorPorts {
 	return {
 		region,
 		observe: (since) => observe(database, since),
+		overdueErasures: (now) => cellOf(env, region).overdueErasures(now),
 		probe: url ? { url, operatorToken, fetch: (to, init) => fetch(to, init) } : null,
 		receiver: receiver && secret ? { url: receiver, secret } : null,
 		post: (to, headers, body) => postMessage(to, headers, body, (address, init) => fetch(address, init)),

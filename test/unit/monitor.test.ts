@@ -107,6 +107,16 @@ test('what the shards say is told by rule, and the larger of two sizes alone', a
 	])
 })
 
+test('an erasure past its due date is found within the hour, and is resolved when it is done', async () => {
+	const monitor = await settled(1)
+	monitor.overdue = 1
+	await monitor.minutes(61)
+	expect(monitor.told()).toEqual(['firing erasure_overdue'])
+	monitor.overdue = 0
+	await monitor.minutes(64)
+	expect(monitor.told()).toEqual(['firing erasure_overdue', 'resolved erasure_overdue'])
+})
+
 test('traffic that breaks with the days before is told, and the usual rise and fall of a day is not', async () => {
 	const monitor = new TestMonitor()
 	const usual = (n: number) => Math.round(500 + 400 * Math.sin((2 * Math.PI * n) / 1_440))

@@ -29,3 +29,31 @@ test('the monitor of a cell finds its database dead, tells so over the API, and 
 	expect(slos.status).toBe(200)
 	expect(await slos.text()).toContain('"name":"probe-freshness"')
 })
+
+test('an erasure that has run for longer than a day is found in the bucket, one on hold or done is not', async () => {
+	const hour = 3_600_000
+	const now = Math.floor(Date.now() / hour) * hour
+	const bucket = bindings.BUCKET_EU as R2Bucket
+	const put = async (n: number, control: object, certificate: string | null) => {
+		const tenant = `eu_${'0'.repeat(25)}${n}`
+		const id = `${tenant}-erasure`
+		const times = { requestedAt: now - 30 * hour, claims: [], done: [], found: [], after: [] }
+		await bucket.put(
+			`erasures/${id}.json`,
+			JSON.stringify({ id, tenant, requestedBy: 'operator:x', ...times, certificate }),
+		)
+		const erasure = { id, dueAt: now - 26 * hour }
+		await bucket.put(
+			`control/${tenant}.json`,
+			JSON.stringify({ state: 'erasing', epoch: 2, createdAt: 0, erasure, ...control }),
+		)
+	}
+	await put(1, {}, null)
+	await put(2, { hold: { at: 0, by: 'operator:x' } }, null)
+	await put(3, {}, 'signed')
+	await monitorOf(bindings, 'eu' as Region).tick(now)
+	const { alerts } = await (await send('GET', '/v1/alerts', bindings.OPERATOR_TOKEN)).json<{
+		alerts: { rule: string; summary: string }[]
+	}>()
+	expect(alerts.find(({ rule }) => rule === 'erasure_overdue')?.summary).toBe('1 erasures are past their due date.')
+})

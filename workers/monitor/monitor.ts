@@ -22,7 +22,7 @@ import { Watch, type WatchPorts } from './watch.ts'
 
 /** What `workers/main.ts` gives the object. */
 export interface MonitorPorts
-	extends Pick<WatchPorts, 'region' | 'observe'>,
+	extends Pick<WatchPorts, 'region' | 'observe' | 'overdueErasures'>,
 		Pick<DeliveryPorts, 'receiver' | 'post' | 'random'> {
 	/** 26 lower-case letters and digits. */
 	mintSuffix(): string

@@ -24,6 +24,8 @@ export interface WatchPorts {
 	store: MonitorStore
 	/** Null when the database does not answer. */
 	observe(since: number): Promise<Observation | null>
+	/** Counts erasures of tenants that are past their due date. */
+	overdueErasures(now: number): Promise<number>
 	/** Null where this deployment knows no public address of its own. */
 	probe: (() => Promise<ProbeResult>) | null
 	/** Whether anybody is to be told. */
@@ -34,6 +36,7 @@ export interface WatchPorts {
 
 const minuteMs = 60_000
 const dayMs = 86_400_000
+const overdueEveryMinutes = 60
 /** Telemetry of a minute may arrive this late; after an outage, everything since then is read again. */
 const lateMs = 15 * minuteMs
 
@@ -50,7 +53,11 @@ export class Watch {
 		const { store, observe, probe } = this.#ports
 		const readAt = store.recall('read_at', z.number())
 		const since = Math.max(now - burnMinutesMax * minuteMs, (readAt ?? now) - lateMs)
-		const [observation, probed] = await Promise.all([observe(since), probe?.() ?? null])
+		const [observation, probed, overdue] = await Promise.all([
+			observe(since),
+			probe?.() ?? null,
+			this.#countOverdue(now),
+		])
 		store.transaction(() => {
 			store.addMinutes(this.#noted(observation, probed, now))
 			if (observation) {
@@ -58,6 +65,7 @@ export class Watch {
 				store.remember('shards', observation.census.shards)
 			}
 			if (probed) store.remember('probe', probed)
+			if (overdue !== null) store.remember('erasures_overdue', overdue)
 			this.#evaluate(observation, probed, now)
 			store.remember('evaluated_at', now)
 			store.retire(now)
@@ -102,6 +110,17 @@ export class Watch {
 		return silence
 	}
 
+	/** Null between two counts, which read an object for each erasure, and while the bucket does not answer. */
+	async #countOverdue(now: number): Promise<number | null> {
+		if (Math.floor(now / minuteMs) % overdueEveryMinutes !== 0) return null
+		try {
+			return await this.#ports.overdueErasures(now)
+		} catch (error) {
+			this.#ports.log('warn', 'overdue_uncounted', { error: error instanceof Error ? error.name : typeof error })
+			return null
+		}
+	}
+
 	/** What this tick says about minutes: the database about the last ones, the census and the probe about this one. */
 	#noted(observation: Observation | null, probed: ProbeResult | null, now: number): Period[] {
 		const at = Math.floor(now / minuteMs) * minuteMs
@@ -124,6 +143,7 @@ export class Watch {
 		const findings = findingsOf({
 			census: observation?.census ?? null,
 			probe: probed && { ok: probed.failed === null, failed: probed.failed },
+			erasuresOverdue: store.recall('erasures_overdue', z.number()) ?? 0,
 			slos: this.slos(now),
 			quarters: store.periods('quarter', 0, now),
 			now,
