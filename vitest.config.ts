@@ -32,12 +32,12 @@ export default defineConfig({
 		// The Worker's own log, a line a request, would bury what a failed test says.
 		onConsoleLog: (text) => !text.startsWith('{"level":'),
 		projects: [
-			{ test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
+			{ test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 } },
 			{
 				plugins: [
 					cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings, outboundService } }),
 				],
-				test: { name: 'workerd', include: ['test/workerd/**/*.test.ts'], testTimeout: 20_000 },
+				test: { name: 'workerd', include: ['test/workerd/**/*.test.ts'], testTimeout: 60_000 },
 			},
 			{
 				// Pure computation, which may share the machine.
