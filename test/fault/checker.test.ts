@@ -416,6 +416,15 @@ const broken: [what: string, kind: ViolationKind, story: (story: Story) => void]
 		},
 	],
 	[
+		'a head that goes back',
+		'watermark_back',
+		(story) => {
+			story.put('q', {}, 1)
+			story.sample(7, 8, [['a', 3, { n: 3 }]])
+			story.sample(7, 7, [['a', 3, { n: 3 }]])
+		},
+	],
+	[
 		'a watermark beyond the journal',
 		'watermark_ahead',
 		(story) => {

@@ -13,6 +13,9 @@ export class MemoryView {
 	readonly #shards = new Map<string, Watermark & { readSeq: number }>()
 	readonly #rows = new Map<string, Map<string, ViewRow>>()
 	#deadLetters: Letter[] = []
+	/** Tenants whose part was gone at some time. */
+	readonly lost = new Set<string>()
+	readonly #furthest = new Map<string, number>()
 
 	/** Each call is one statement: it happens as a whole or, when it throws, not at all. */
 	readonly store: Synchronous<ViewStore> = {
@@ -47,10 +50,23 @@ export class MemoryView {
 		}
 	}
 
-	/** Changes with every change of the tenant's part. */
-	stateOf(tenant: string): string {
-		const { epoch = 0, revision = 0 } = this.#shards.get(`${tenant}/0`) ?? {}
-		return `${epoch}/${revision}`
+	/** The furthest that the view has ever been, whatever became of it since. */
+	furthest(tenant: string): number {
+		return this.#furthest.get(`${tenant}/0`) ?? 0
+	}
+
+	/** The tenant's part is gone, watermark and all, as after a restore of the database from before it existed. */
+	lose(tenant: string): void {
+		this.#rowsOf(tenant).clear()
+		this.#forgetLetters((letter) => letter.tenant === tenant)
+		this.#shards.delete(`${tenant}/0`)
+		this.lost.add(tenant)
+	}
+
+	/** Changes with every change of the tenant's part; null when there is none. */
+	stateOf(tenant: string): string | null {
+		const found = this.#shards.get(`${tenant}/0`)
+		return found ? [found.epoch, found.revision, found.appliedSeq, found.readSeq].join() : null
 	}
 
 	/** What the erasure of a tenant does to its part of the view: the rows go, and a new epoch lets no late event bring them back. */
@@ -143,6 +159,7 @@ export class MemoryView {
 		if (!found || found.epoch !== watermark.epoch || found.revision !== watermark.revision) return false
 		change()
 		this.#shards.set(name, { ...to, readSeq: reading.page.head })
+		this.#furthest.set(name, Math.max(this.#furthest.get(name) ?? 0, to.appliedSeq))
 		return true
 	}
 

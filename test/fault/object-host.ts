@@ -5,6 +5,7 @@ import type {
 	OperationName,
 	PullReply,
 	PullRequest,
+	RebuildReply,
 	Reply,
 	WakeUp,
 } from '../../core/contract.ts'
@@ -88,6 +89,11 @@ export class ObjectHost {
 
 	pull(request: PullRequest): Promise<PullReply> {
 		return this.#event(async ({ shard }) => shard.pull(request))
+	}
+
+	rebuild(id: string): Promise<RebuildReply> {
+		const request = { tenant: this.tenant, shard: 0, id, askedAt: this.#world.now }
+		return this.#event(({ shard, turn }) => turn.submit(() => shard.rebuild(request)))
 	}
 
 	/** True when the platform would ring the alarm now. */

@@ -94,7 +94,10 @@ export class Pipeline {
 			ack: () => {
 				delivery.settled.set(message, null)
 				const { tenant, head } = message.body
-				const { epoch, appliedSeq } = this.#view.sample(tenant)
+				// What a lost view had left, or where it was, is not known any more.
+				if (this.#view.lost.has(tenant)) return
+				const { epoch } = this.#view.sample(tenant)
+				const appliedSeq = this.#view.furthest(tenant)
 				if (epoch > message.body.epoch || appliedSeq >= head || delivery.excused.has(tenant)) return
 				this.#world.violated(`[V1] a wake-up to ${head} was acknowledged when the view was at ${appliedSeq}`)
 			},
@@ -130,6 +133,11 @@ export class Pipeline {
 		if (!host) throw new Error('no such object')
 		await this.#hop(delivery, 'pull')
 		if (this.#world.happens('pull_fails')) throw new Error('the object is unreachable')
+		const { epoch } = this.#view.sample(tenant)
+		const appliedSeq = this.#view.furthest(tenant)
+		const acknowledged = request.applied ?? request.after
+		if (epoch === request.epoch && acknowledged > appliedSeq)
+			this.#world.violated(`[J2] a pull acknowledged ${acknowledged} when the view was at ${appliedSeq}`)
 		await arrival(host, this.#world)
 		// Small pages make many of them, and the shard may always answer with less than it was asked for.
 		const entriesMax = Math.min(request.entriesMax, 1 + this.#world.chance.below(12))
@@ -188,7 +196,8 @@ export class Pipeline {
 	}
 
 	#redeliver(message: Queued, afterMs: number): void {
-		if (message.attempts <= retriesMax) this.#queue.push({ ...message, visibleAt: this.#world.now + afterMs })
+		if (message.attempts <= retriesMax && !this.#world.happens('message_lost'))
+			this.#queue.push({ ...message, visibleAt: this.#world.now + afterMs })
 	}
 }
 

@@ -1,4 +1,5 @@
-import { mintTenantId, parseRegion, type TenantId } from '../../core/ids.ts'
+import type { WakeUp } from '../../core/contract.ts'
+import { mintId, mintTenantId, parseRegion, type TenantId } from '../../core/ids.ts'
 import { hashOf } from '../shard.ts'
 import { check, type Verdict } from './checker.ts'
 import { Client } from './client.ts'
@@ -20,6 +21,8 @@ export interface Result {
 
 const clientsPerTenant = 3
 const stepsMax = 20_000
+/** Ten times what a run takes to catch up after its faults. */
+const convergenceStepsMax = 5_000
 const day = 86_400_000
 /** Of every tenant: the one before and the one after are others. */
 const epoch = 2
@@ -64,7 +67,7 @@ class Simulation {
 			const ports = {
 				announce: (wakeUp: Parameters<Pipeline['send']>[0]) => this.#pipeline.send(wakeUp),
 				// An erased tenant's view needs nothing any more.
-				applied: () => (this.#erased.has(tenant) ? Number.MAX_SAFE_INTEGER : this.#view.appliedSeq(tenant)),
+				applied: () => (this.#erased.has(tenant) ? Number.MAX_SAFE_INTEGER : this.#view.furthest(tenant)),
 			}
 			const host = new ObjectHost(world, tenant, { kind: 'key', ...owner }, ports)
 			host.provision(owner, epoch)
@@ -111,9 +114,13 @@ class Simulation {
 			faults: this.#world.faults,
 			minimum: {},
 		})
-		const found = verdict.violations.map(({ kind, tenant, seq, detail }) => `${kind} at ${seq} of ${tenant}: ${detail}`)
-		const { trace, ticks: steps, violations } = this.#world
-		return { seed, violations: [...violations, ...found], counts: { ...verdict.counts, steps }, trace }
+		// Only a view that was lost may begin again.
+		const violations = verdict.violations.filter(
+			({ kind, tenant }) => kind !== 'watermark_back' || !this.#view.lost.has(tenant),
+		)
+		const found = violations.map(({ kind, tenant, seq, detail }) => `${kind} at ${seq} of ${tenant}: ${detail}`)
+		const { trace, ticks: steps } = this.#world
+		return { seed, violations: [...this.#world.violations, ...found], counts: { ...verdict.counts, steps }, trace }
 	}
 
 	close(): void {
@@ -146,22 +153,27 @@ class Simulation {
 	async #converge(hosts: ObjectHost[]): Promise<void> {
 		const clients = this.#clients.filter(({ tenant }) => hosts.some((host) => host.tenant === tenant))
 		const isQuiet = () => clients.every(({ tenant, client }) => client.open === 0 && !this.#talking.get(tenant))
-		await this.#world.run(isQuiet, stepsMax)
+		await this.#world.run(isQuiet, convergenceStepsMax)
 		for (const { tenant, client } of this.#firstClients().filter((one) => clients.includes(one)))
 			this.#talk(tenant, client, this.#workload.repair(tenant))
-		await this.#world.run(isQuiet, stepsMax)
+		await this.#world.run(isQuiet, convergenceStepsMax)
+		// The sweep compares the view with the registry, and wakes whom it lacks.
+		for (const host of hosts) if (this.#view.lost.has(host.tenant)) this.#pipeline.enqueue(wakeUpOf(host))
 		const hasAll = (host: ObjectHost) => {
 			const { exact, appliedSeq } = this.#view.sample(host.tenant)
 			return exact && appliedSeq === host.journal.length
 		}
-		await this.#world.run(() => hosts.every((host) => this.#erased.has(host.tenant) || hasAll(host)), stepsMax)
+		await this.#world.run(
+			() => hosts.every((host) => this.#erased.has(host.tenant) || hasAll(host)),
+			convergenceStepsMax,
+		)
 		for (const { tenant } of hosts) this.#samples.push({ ...this.#view.sample(tenant), final: true })
 	}
 
 	/** Keeps every state of the view that there ever was. */
 	#sample(tenant: string): void {
 		const state = this.#view.stateOf(tenant)
-		if (this.#sampled.get(tenant) === state) return
+		if (state === null || this.#sampled.get(tenant) === state) return
 		this.#sampled.set(tenant, state)
 		const sample = this.#view.sample(tenant)
 		if (this.#erased.has(tenant) && sample.rows.length > 0) this.#world.violated('[V3] an erased tenant has rows again')
@@ -190,12 +202,14 @@ class Simulation {
 		['day_passes', () => this.#isIdle() && this.#timePasses(day)],
 		['year_passes', () => this.#isIdle() && this.#timePasses(401 * day)],
 		['tenant_erased', ({ tenant }) => this.#erase(tenant)],
+		['rebuild_asked', (host) => this.#rebuild(host)],
+		['view_lost', ({ tenant }) => this.#lose(tenant)],
 	])
 
 	/** A wake-up as a move or a restore may have left it behind. */
 	#wakeAs({ tenant, journal }: ObjectHost, epochOfMessage: number): boolean {
-		if (this.#view.stateOf(tenant) === '0/0') return false
-		this.#pipeline.enqueue({ tenant, shard: 0, epoch: epochOfMessage, head: journal.length })
+		if (this.#view.stateOf(tenant) === null) return false
+		this.#pipeline.enqueue({ ...wakeUpOf({ tenant, journal }), epoch: epochOfMessage })
 		return true
 	}
 
@@ -209,12 +223,29 @@ class Simulation {
 		return this.#clients.every(({ client }) => client.open === 0)
 	}
 
+	#rebuild(host: ObjectHost): boolean {
+		host
+			.rebuild(mintId(this.#world.now, this.#world.chance.bytes))
+			.catch(() => this.#world.note('nobody knows of a rebuild'))
+		return true
+	}
+
+	#lose(tenant: TenantId): boolean {
+		if (this.#view.stateOf(tenant) === null || this.#erased.has(tenant)) return false
+		this.#view.lose(tenant)
+		return true
+	}
+
 	#erase(tenant: TenantId): boolean {
-		if (this.#view.stateOf(tenant) === '0/0' || this.#erased.has(tenant)) return false
+		if (this.#view.stateOf(tenant) === null || this.#erased.has(tenant)) return false
 		this.#erased.add(tenant)
 		this.#view.erase(tenant)
 		return true
 	}
+}
+
+function wakeUpOf({ tenant, journal }: Pick<ObjectHost, 'tenant' | 'journal'>): WakeUp {
+	return { tenant, shard: 0, epoch, head: journal.length }
 }
 
 /** How likely a fault is in a run that has it: for each chance that it gets, or for each step of the world. */
@@ -234,7 +265,7 @@ const usualRates: Record<Fault, number> = {
 	message_doubled: 0.3,
 	message_delayed: 0.3,
 	message_of_old_epoch: 0.02,
-	message_of_next_epoch: 0.02,
+	message_of_next_epoch: 0.04,
 	pull_fails: 0.1,
 	consumer_dies: 0.06,
 	database_refuses: 0.1,
@@ -244,7 +275,9 @@ const usualRates: Record<Fault, number> = {
 	day_passes: 0.2,
 	year_passes: 0.2,
 	poison: 0.15,
-	tenant_erased: 0.01,
+	tenant_erased: 0.02,
+	rebuild_asked: 0.02,
+	view_lost: 0.02,
 }
 
 /** Each run has some faults and not others: what one hides, its absence shows. */

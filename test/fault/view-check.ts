@@ -17,8 +17,10 @@ export function checkView(
 	for (const sample of samples) {
 		const { epoch, appliedSeq, readSeq, exact, final } = sample
 		count(exact ? 'sample.exact' : 'sample.bounded')
-		if (before && (epoch < before.epoch || (epoch === before.epoch && appliedSeq < before.appliedSeq)))
-			report('watermark_back', appliedSeq, `it was ${before.appliedSeq} before`)
+		const isBack =
+			before !== null &&
+			(epoch < before.epoch || (epoch === before.epoch && (appliedSeq < before.appliedSeq || readSeq < before.readSeq)))
+		if (isBack) report('watermark_back', appliedSeq, `it was ${before?.appliedSeq}, read at ${before?.readSeq}`)
 		before = sample
 		if (readSeq > head || appliedSeq > readSeq) {
 			report('watermark_ahead', appliedSeq, `read at ${readSeq} of a journal of ${head}`)

@@ -31,6 +31,8 @@ export const faultNames = [
 	'year_passes',
 	'poison',
 	'tenant_erased',
+	'rebuild_asked',
+	'view_lost',
 ] as const
 export type Fault = (typeof faultNames)[number]
 
