@@ -9,7 +9,7 @@ import { type Mutant, mutants } from './mutants.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 /** A mistake that so many worlds do not show is one that the tests would let through. */
-const seedsMax = 400
+const seedsMax = 1_000
 
 describe.concurrent('the tests catch the mistake:', { timeout: 600_000 }, () => {
 	test.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s', async (_, mutant) => {

@@ -84,8 +84,8 @@ export const mutants: Mutant[] = [
 		edits: [
 			{
 				file: consumer,
-				find: 'const done = await settles(',
-				replace: 'for (const message of messages) message.ack()\n	const done = await settles(',
+				find: '	settle(messages, await settles(',
+				replace: '	for (const message of messages) message.ack()\n	settle(messages, await settles(',
 			},
 		],
 	},
@@ -229,7 +229,11 @@ export const mutants: Mutant[] = [
 	{
 		name: 'prune past the watermark',
 		edits: [
-			{ file: shard, find: 'overdue && oldest.last > Math.min(', replace: 'overdue && oldest.last < Math.min(-1, ' },
+			{
+				file: 'workers/shard-do/upkeep.ts',
+				find: 'overdue && oldest.last > Math.min(',
+				replace: 'overdue && oldest.last < Math.min(-1, ',
+			},
 		],
 	},
 	{

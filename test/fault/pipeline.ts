@@ -141,7 +141,8 @@ export class Pipeline {
 		await arrival(host, this.#world)
 		// Small pages make many of them, and the shard may always answer with less than it was asked for.
 		const entriesMax = Math.min(request.entriesMax, 1 + this.#world.chance.below(12))
-		const reply = await host.pull({ ...request, entriesMax })
+		const bytesMax = this.#world.chance.happens(0.3) ? 1 + this.#world.chance.below(600) : request.bytesMax
+		const reply = await host.pull({ ...request, entriesMax, bytesMax })
 		await this.#hop(delivery, 'pulled')
 		if (this.#world.happens('pull_fails')) throw new Error('the answer was lost')
 		return reply

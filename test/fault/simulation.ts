@@ -48,6 +48,8 @@ class Simulation {
 	readonly #attempts: Attempt[] = []
 	readonly #samples: ViewSample[] = []
 	readonly #erased = new Set<string>()
+	/** Asked for and not confirmed yet. */
+	readonly #rebuilds = new Set<Promise<unknown>>()
 	readonly #talking = new Map<string, number>()
 	readonly #sampled = new Map<string, string>()
 
@@ -152,7 +154,9 @@ class Simulation {
 	/** What is still under way ends, what Postgres cannot take is made good, and then the view must come to equal the shards. */
 	async #converge(hosts: ObjectHost[]): Promise<void> {
 		const clients = this.#clients.filter(({ tenant }) => hosts.some((host) => host.tenant === tenant))
-		const isQuiet = () => clients.every(({ tenant, client }) => client.open === 0 && !this.#talking.get(tenant))
+		const isQuiet = () =>
+			this.#rebuilds.size === 0 &&
+			clients.every(({ tenant, client }) => client.open === 0 && !this.#talking.get(tenant))
 		await this.#world.run(isQuiet, convergenceStepsMax)
 		for (const { tenant, client } of this.#firstClients().filter((one) => clients.includes(one)))
 			this.#talk(tenant, client, this.#workload.repair(tenant))
@@ -224,9 +228,10 @@ class Simulation {
 	}
 
 	#rebuild(host: ObjectHost): boolean {
-		host
-			.rebuild(mintId(this.#world.now, this.#world.chance.bytes))
-			.catch(() => this.#world.note('nobody knows of a rebuild'))
+		const asked = host.rebuild(mintId(this.#world.now, this.#world.chance.bytes))
+		const settled = () => void this.#rebuilds.delete(asked)
+		this.#rebuilds.add(asked)
+		asked.then(settled, settled)
 		return true
 	}
 
@@ -276,7 +281,7 @@ const usualRates: Record<Fault, number> = {
 	year_passes: 0.2,
 	poison: 0.15,
 	tenant_erased: 0.02,
-	rebuild_asked: 0.02,
+	rebuild_asked: 0.05,
 	view_lost: 0.02,
 }
 

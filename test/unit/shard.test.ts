@@ -206,6 +206,18 @@ test('[I1] a retry has one effect also when the clock has gone back over midnigh
 	}
 })
 
+test('keyed writes go on when the clock goes back after a day was dropped', async () => {
+	const fixture = await withPeople()
+	fixture.now = Date.UTC(2026, 0, 2) - 1_000
+	await fixture.create('people', { email: 'a@example.com' }, idempotency)
+	fixture.now += 2_000
+	await fixture.shard.alarm()
+	fixture.now -= 2_000
+	expect((await fixture.create('people', { email: 'b@example.com' }, { ...idempotency, key: 'other' })).created).toBe(
+		true,
+	)
+})
+
 test('[I1] an idempotency key is forgotten after 24 hours, and its table with it', async () => {
 	const fixture = await withPeople()
 	await fixture.create('people', { email: 'a@example.com' }, idempotency)

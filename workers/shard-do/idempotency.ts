@@ -72,6 +72,25 @@ export class Idempotencies {
 		return news
 	}
 
+	/** Drops the days that are over and returns when the next one will be, in milliseconds; null when no row is kept. */
+	expire(now: number): number | null {
+		let next: number | null = null
+		const tables = this.#sql.all<{ name: string }>(
+			"SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'idempotency_*'",
+		)
+		for (const { name: table } of tables) {
+			const overAt = (Number(table.slice('idempotency_'.length)) + 2) * windowMs
+			if (overAt > now) {
+				next = Math.min(next ?? overAt, overAt)
+				continue
+			}
+			this.#sql.all(`DROP TABLE ${identifier(table)}`)
+			// Where the clock goes back, the table will be looked at again and must be made again before.
+			this.forget()
+		}
+		return next
+	}
+
 	#prepare(now: number): number {
 		const window = windowAt(now)
 		if (this.#ready === window) return window
@@ -101,18 +120,4 @@ export function dropAnswersAbout(sql: Sql, ids: string[]): void {
 			JSON.stringify(ids),
 		)
 	}
-}
-
-/** Drops the days that are over and returns when the next one will be, in milliseconds; null when no row is kept. */
-export function expire(sql: Sql, now: number): number | null {
-	let next: number | null = null
-	const tables = sql.all<{ name: string }>(
-		"SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'idempotency_*'",
-	)
-	for (const { name: table } of tables) {
-		const overAt = (Number(table.slice('idempotency_'.length)) + 2) * windowMs
-		if (overAt <= now) sql.all(`DROP TABLE ${identifier(table)}`)
-		else next = Math.min(next ?? overAt, overAt)
-	}
-	return next
 }

@@ -260,10 +260,14 @@ export class Shard {
 		const present = journal.segments.rebuildEntry(id, askedAt - clockSkewMsMax, journal.head)
 		if (present !== null) return { kind: 'accepted', seq: present }
 		const work = this.#workOf(journal, { now: this.#ports.clock(), actor: 'system', request: null })
-		const seq = journal.append({ op: 'rebuild', collection: null, id, version: null })
-		seal(work)
+		const outcome = attempt(work, () => {
+			const seq = journal.append({ op: 'rebuild', collection: null, id, version: null })
+			seal(work)
+			return accept(seq)
+		})
+		if (!outcome.ok) throw new Error('an entry was refused')
 		this.#arm()
-		return { kind: 'accepted', seq }
+		return { kind: 'accepted', seq: outcome.value }
 	}
 
 	/** Whether a call of a job's consumer may write and so belongs into a turn. */

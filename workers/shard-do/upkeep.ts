@@ -3,7 +3,7 @@ import { announceIntervalMs, journalKeptMs, journalSegmentEntriesMax, journalSeg
 import type { Sql } from '../../db/shard/sql.ts'
 import type { Catalog } from './catalog.ts'
 import { runningChange } from './definition.ts'
-import { expire, type Idempotencies } from './idempotency.ts'
+import type { Idempotencies } from './idempotency.ts'
 import type { Journal } from './journal.ts'
 import { failChange, stepChange } from './schema-change.ts'
 import { stepDigest } from './summing.ts'
@@ -87,7 +87,7 @@ export class Upkeep {
 		this.#rung = { at: now, head: last }
 		this.#checkpoint(journal, busy)
 		if (this.#idempotencies.takeNews() || now >= this.#maintenanceAt || last >= this.#segmentLookAt) {
-			const dates = [expire(this.#sql, now), this.#closeSegment(journal, now), this.#dropSegment(journal, now)]
+			const dates = [this.#idempotencies.expire(now), this.#closeSegment(journal, now), this.#dropSegment(journal, now)]
 			this.#maintenanceAt = Math.min(...dates.map((date) => date ?? Number.POSITIVE_INFINITY))
 		}
 		const unfinished = this.#changing || totals.unsummed() !== null
