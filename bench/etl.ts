@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks'
 import pg from 'pg'
 import { bodyBytesMax, pageEntriesMax } from '../core/limits.ts'
 import { connect, type Database } from '../db/neon/client.ts'
+import type { Tenant } from './contestants/contestant.ts'
 import type { Hosted } from './hosted.ts'
 import { once, pause } from './load.ts'
 import { collection, recordText } from './records.ts'
@@ -20,7 +21,8 @@ export interface EtlResult {
 
 const recordBytes = 300
 const batchRecords = 1_000
-const drainSecondsMax = 300
+/** How long a backlog may take before the measurement gives up. */
+export const drainSecondsMax = 300
 
 /** @param firstSerial of `records` serial numbers that nobody else uses */
 export async function measureEtl(freehold: Hosted, records: number, firstSerial: number): Promise<EtlResult> {
@@ -29,7 +31,9 @@ export async function measureEtl(freehold: Hosted, records: number, firstSerial:
 	const view = new pg.Client({ connectionString: database })
 	await view.connect()
 	try {
-		const tenant = await fillBacklog(freehold, records, firstSerial)
+		const [tenant] = await freehold.client.provision(1)
+		if (tenant === undefined) throw new Error('no tenant was made')
+		await fillBacklog(freehold, tenant, records, firstSerial)
 		const drained = await drain(freehold, view, tenant, firstSerial + records)
 		const bareRowsPerSecond = await bareUpsert(view, connect(database, endpoint), tenant.id)
 		return { ...drained, bareRowsPerSecond }
@@ -38,11 +42,13 @@ export async function measureEtl(freehold: Hosted, records: number, firstSerial:
 	}
 }
 
-type Tenant = Awaited<ReturnType<Hosted['client']['provision']>>[number]
-
-async function fillBacklog(freehold: Hosted, records: number, firstSerial: number): Promise<Tenant> {
-	const [tenant] = await freehold.client.provision(1)
-	if (tenant === undefined) throw new Error('no tenant was made')
+/** Writes records of a tenant while the view's database refuses everything. */
+export async function fillBacklog(
+	freehold: Hosted,
+	tenant: Tenant,
+	records: number,
+	firstSerial: number,
+): Promise<void> {
 	freehold.tell('refuse')
 	for (let done = 0; done < records; done += batchRecords) {
 		const count = Math.min(batchRecords, records - done)
@@ -50,7 +56,19 @@ async function fillBacklog(freehold: Hosted, records: number, firstSerial: numbe
 		await freehold.client.seed(tenant, collection, texts)
 	}
 	freehold.tell('serve')
-	return tenant
+}
+
+/**
+ * Writes one more record, and answers its position. The consumer has been told often enough that the database is away; a
+ * fresh change wakes it without that wait.
+ */
+export async function wake(freehold: Hosted, tenant: Tenant, serial: number): Promise<number> {
+	const write = freehold.client.create(tenant, collection, recordText(serial, recordBytes), null)
+	const { status, head } = await once(freehold.address.port, write)
+	const position = Number(/freehold-position: *(\d+)/i.exec(head)?.[1] ?? Number.NaN)
+	if (status !== 201 || Number.isNaN(position))
+		throw new Error(`the write that wakes the shard was answered with ${status}`)
+	return position
 }
 
 async function drain(
@@ -60,11 +78,7 @@ async function drain(
 	serial: number,
 ): Promise<Omit<EtlResult, 'bareRowsPerSecond'>> {
 	const startedAt = performance.now()
-	// The consumer has been told often enough that the database is away; a fresh change wakes it without that wait.
-	const write = freehold.client.create(tenant, collection, recordText(serial, recordBytes), null)
-	const { status, head } = await once(freehold.address.port, write)
-	const end = Number(/freehold-position: *(\d+)/i.exec(head)?.[1] ?? Number.NaN)
-	if (status !== 201 || Number.isNaN(end)) throw new Error(`the write that wakes the shard was answered with ${status}`)
+	const end = await wake(freehold, tenant, serial)
 	const before = await appliedSeq(view, tenant.id)
 	let first: { seq: number; at: number } | null = null
 	while (performance.now() - startedAt < drainSecondsMax * 1_000) {
@@ -80,7 +94,8 @@ async function drain(
 	throw new Error(`the view had not caught up after ${drainSecondsMax} s`)
 }
 
-async function appliedSeq(view: pg.Client, tenant: string): Promise<number> {
+/** How far the view has come with a tenant; 0 when it has not met it. */
+export async function appliedSeq(view: pg.Client, tenant: string): Promise<number> {
 	const { rows } = await view.query<{ seq: string }>('SELECT applied_seq AS seq FROM shard WHERE tenant_id = $1', [
 		tenant,
 	])

@@ -81,7 +81,7 @@ function column(rounds: readonly Throughput[], name: 'perSecond' | 'p50' | 'p99'
 	return spreadText(spreadOf(rounds.map((round) => round[name])), '')
 }
 
-function latencyTable({ latency, lag, etl }: Results): string {
+function latencyTable({ latency, lag, etl, fairness }: Results): string {
 	const spread = (values: number[]) => spreadText(spreadOf(values), '')
 	const rows: string[][] = []
 	if (latency.length > 0) {
@@ -111,6 +111,19 @@ function latencyTable({ latency, lag, etl }: Results): string {
 			`${spread(etl.map((one) => one.etlRowsPerSecond))} rows/s; exact ${spread(etl.map((one) => one.etlSeconds))} s after the wake-up`,
 		])
 		rows.push([backlog, 'bare upsert', `${spread(etl.map((one) => one.bareRowsPerSecond))} rows/s`])
+	}
+	if (fairness.length > 0) {
+		const lagOf = (name: 'alone' | 'beside') =>
+			`p50 ${spread(fairness.map((one) => one[name].p50))} ms, p99 ${spread(fairness.map((one) => one[name].p99))} ms`
+		const backlog = `a backlog of ${fairness[0]?.changes} changes of another tenant`
+		rows.push(
+			['view lag of single fresh writes', 'without', lagOf('alone')],
+			[
+				`the same beside ${backlog}`,
+				'beside',
+				`${lagOf('beside')}; gone after ${spread(fairness.map((one) => one.drainSeconds))} s`,
+			],
+		)
 	}
 	return table(['open loop and ETL', '', 'measured'], rows)
 }

@@ -1,5 +1,6 @@
 import type { ContestantName } from './contestants/all.ts'
 import type { EtlResult } from './etl.ts'
+import type { FairnessResult } from './fairness.ts'
 import type { Latency } from './figures.ts'
 import type { GrowthResult } from './growth.ts'
 import type { LagResult } from './lag.ts'
@@ -19,6 +20,7 @@ export interface Results {
 	latency: { perSecond: number; freehold: Latency; threeTier: Latency }[]
 	etl: (EtlResult & { records: number })[]
 	lag: LagResult[]
+	fairness: FairnessResult[]
 	/** Of each round, every query. */
 	view: ViewResult[][]
 	growth: GrowthResult[]

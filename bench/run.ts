@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { runCommand, UsageError } from '../dev/command.ts'
 import type { ContestantName } from './contestants/all.ts'
 import { measureEtl } from './etl.ts'
+import { measureFairness } from './fairness.ts'
 import { measureRecordGrowth, measureTenantGrowth } from './growth.ts'
 import { Hosts } from './hosts.ts'
 import { measureLag } from './lag.ts'
@@ -24,6 +25,7 @@ const otherWorkloads = {
 	latency: "latency of writes at half of three-tier's maximum rate, arrivals on schedule",
 	lag: 'how far the view is behind at 500 writes/s over 100 tenants',
 	etl: "one shard's backlog moved into the view, beside a bare upsert of the same rows",
+	fairness: "view lag of single fresh writes, without and beside another tenant's backlog of 1,000,000 changes",
 	view: 'queries across 1,000 tenants, beside plain SQL on the same database',
 	'growth-records': 'latency at 1,000 and at 1,000,000 records of a tenant',
 	'growth-tenants': 'latency at 10 and at 10,000 tenants',
@@ -103,7 +105,7 @@ function readOptions(args: string[]): Options {
 type Measured = Omit<Results, 'at' | 'machine' | 'load' | 'rounds' | 'secondsAPhase'>
 
 async function measureAll(hosts: Hosts, { workloads, rounds, quick, seconds }: Options): Promise<Measured> {
-	const measured: Measured = { throughput: {}, latency: [], lag: [], etl: [], view: [], growth: [] }
+	const measured: Measured = { throughput: {}, latency: [], lag: [], etl: [], fairness: [], view: [], growth: [] }
 	const throughput = throughputNames.filter((name) => workloads.includes(name))
 	const needed = new Set<ContestantName>(throughput.flatMap((name) => throughputWorkloads[name].contestants))
 	// All start before anything is measured, so that every round finds the same processes.
@@ -131,6 +133,7 @@ async function measureAll(hosts: Hosts, { workloads, rounds, quick, seconds }: O
 				`${round}/${rounds}  etl ${Math.round(result.etlRowsPerSecond)} rows/s, bare upsert ${Math.round(result.bareRowsPerSecond)} rows/s`,
 			)
 		}
+		if (wants('fairness')) measured.fairness.push(await compareFairness(hosts, quick, `${round}/${rounds}`))
 	}
 	if (wants('view')) {
 		say('view')
@@ -167,6 +170,19 @@ async function compareLatency(hosts: Hosts, { throughput }: Measured, seconds: n
 		`latency at ${perSecond}/s: p99 ${freehold.latency.p99.toFixed(1)} ms, three-tier ${threeTier.latency.p99.toFixed(1)} ms`,
 	)
 	return { perSecond, freehold: freehold.latency, threeTier: threeTier.latency }
+}
+
+async function compareFairness(hosts: Hosts, quick: boolean, round: string) {
+	const changes = quick ? 100_000 : 1_000_000
+	const hosted = await hosts.get('freehold')
+	const firstSerial = takeSerials(changes + 1)
+	// A backlog that drains at 50,000 rows a second would still be there when the writes end.
+	const result = await measureFairness(hosted, { changes, seconds: changes / 50_000, firstSerial })
+	const { alone, beside, drainSeconds } = result
+	say(
+		`${round}  fairness p99 ${Math.round(alone.p99)} ms, beside the backlog ${Math.round(beside.p99)} ms; gone after ${Math.round(drainSeconds)} s`,
+	)
+	return result
 }
 
 function say(line: string): void {

@@ -15,7 +15,14 @@ export interface Judged {
 }
 
 export function judge(results: Results): Judged[] {
-	return [...ratios(results), ...latencies(results), ...etls(results), ...growths(results), ...prices(results)]
+	return [
+		...ratios(results),
+		...latencies(results),
+		...etls(results),
+		...fairnesses(results),
+		...growths(results),
+		...prices(results),
+	]
 }
 
 type Figure = 'perSecond' | 'perCpuSecond'
@@ -106,6 +113,19 @@ function etls({ etl }: Results): Judged[] {
 			'×',
 		),
 		atLeast('ETL backlog, rows a second', spreadOf(etl.map((one) => one.etlRowsPerSecond)), 20_000, '/s'),
+	]
+}
+
+function fairnesses({ fairness }: Results): Judged[] {
+	if (fairness.length === 0) return []
+	const allowed = ({ alone, beside }: Results['fairness'][number]) => beside.p99 / (2 * alone.p99 + 1_000)
+	return [
+		atMost(
+			`view lag p99 beside a backlog of ${fairness[0]?.changes} changes, of twice the lag without it and 1 s`,
+			spreadOf(fairness.map(allowed)),
+			1,
+			'×',
+		),
 	]
 }
 

@@ -121,9 +121,13 @@ export const coalescedShardsMax = 500
 export const pageEntriesMax = 5_000
 /** A view that lacks more entries than this from the very start reads the records instead: there are often fewer, and none comes twice. */
 export const replayedEntriesMax = 5_000
-/** Pages and time that one shard may take of one delivery before others get their turn (V4). */
+/** Pages that one shard may take of one batch before others get their turn (V4). */
 export const pagesPerDeliveryMax = 20
-export const deliveryMsMax = 5_000
+/**
+ * Shards and jobs of a batch begin nothing more after this. Where a queue runs one batch at a time, a fresh change of another
+ * tenant waits so long at most, and for the pages that were begun.
+ */
+export const deliveryMsMax = 500
 /** Shards of one delivery that are brought up to date side by side; each holds one page, and all must fit into 128 MB. */
 export const shardsAtOnceMax = 32
 /** Tenants that one step of a rebuild asks, and how many of them at the same time: an invocation may make 1,000 calls. */
@@ -218,14 +222,12 @@ export const exportKeptMs = 7 * 86_400_000
 export const exportRunningMsMax = 86_400_000
 /** Exports of one tenant that have not been deleted. */
 export const exportsMax = 20
-/** The consumer works so long at one job before others of its queue get their turn. */
-export const jobTurnMs = 2_000
 /** A job of which nothing was heard is announced again after this, doubling up to the maximum. */
 export const jobSilenceMs = 10_000
 export const jobSilenceMsMax = 300_000
 
-/** Rows that one statement of a tenant's erasure deletes in the view: a second or two, far below `databaseTimeoutMs`. */
-export const erasedRowsMax = 200_000
+/** Rows that one statement of a tenant's erasure deletes in the view: less than a second, because a batch waits for it. */
+export const erasedRowsMax = 50_000
 /** A request of a data subject is due after this (Art. 12(3) GDPR: one month), in milliseconds. */
 export const subjectDueMs = 30 * 86_400_000
 /** UTF-16 units of a data subject's id. */

@@ -103,8 +103,6 @@ export function violations(shard: ScriptedShard, { rows, appliedSeq, readSeq }: 
 export const noJobs: Ports['jobs'] = {
 	bucket: () => unexpected(),
 	shardOf: () => unexpected(),
-	announce: () => unexpected(),
-	now: () => unexpected(),
 	sleep: () => unexpected(),
 	mint: () => unexpected(),
 }

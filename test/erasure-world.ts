@@ -142,6 +142,7 @@ export class ErasureWorld {
 					this.port(() => {
 						this.tombstone = epoch
 						this.rows = 0
+						return true
 					}),
 				count: () => this.port(() => rows.map((row) => ({ ...row, count: this.rows }))),
 			},

@@ -22,19 +22,16 @@ export const tenantTables = [
 ] as const
 
 /**
- * Deletes the tenant's rows and puts the tombstone, which no later page gets past. More than `erasedRowsMax` records go
- * in further statements, so that none of them runs into the time limit. @throws DatabaseFailure
+ * Puts the tombstone, which no later page gets past, and deletes the tenant's rows, of its records `erasedRowsMax` at most:
+ * no statement may run into the time limit. True when none is left. @throws DatabaseFailure
  */
-export async function eraseTenant(database: Database, tenant: TenantId, epoch: number): Promise<void> {
+export async function eraseTenant(database: Database, tenant: TenantId, epoch: number): Promise<boolean> {
 	await database.write([
 		{ text: bury, params: [tenant, epoch] },
 		...tenantTables.map((table) => ({ text: deletion(table), params: [tenant] })),
 	])
-	for (;;) {
-		const [row] = await database.query({ text: `SELECT count(*) AS left FROM (${remaining}) r`, params: [tenant] })
-		if (row === undefined || numberIn(row, 'left') === 0) return
-		await database.write([{ text: deletion('record'), params: [tenant] }])
-	}
+	const [row] = await database.query({ text: `SELECT count(*) AS left FROM (${remaining}) r`, params: [tenant] })
+	return row === undefined || numberIn(row, 'left') === 0
 }
 
 /** How many rows of the tenant each table holds. @throws DatabaseFailure */

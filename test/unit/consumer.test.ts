@@ -121,6 +121,21 @@ test('[V4] a turn ends after its pages or its time, whichever is first, and the 
 	expect(pagesPerDeliveryMax).toBeGreaterThan(4)
 })
 
+test('[V4] shards that came too late for the time of their batch still get one page each', async () => {
+	let clock = 0
+	const pulls = new Map<string, number>()
+	const pull = async (request: PullRequest) => {
+		pulls.set(request.tenant, (pulls.get(request.tenant) ?? 0) + 1)
+		clock += deliveryMsMax
+		return endless(request)
+	}
+	const messages = Array.from({ length: 50 }, (_, n) => message(wakeUp(String(n))))
+	const ports = testPorts([], agreeable(), { shardOf: () => ({ pull }), now: () => clock })
+	await consume(messages, ports)
+	expect([...pulls.values()]).toEqual(messages.map(() => 1))
+	expect(ports.announced).toHaveLength(50)
+})
+
 test('a wake-up whose successor could not be sent comes again', async () => {
 	const one = message(wakeUp('a'))
 	const announce = async () => {

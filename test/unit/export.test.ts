@@ -1,7 +1,11 @@
 import { expect, test } from 'vitest'
-import { exportKeptMs, exportRunningMsMax, jobSilenceMs, jobSilenceMsMax } from '../../core/limits.ts'
+import type { Announcement } from '../../core/contract.ts'
+import { deliveryMsMax, exportKeptMs, exportRunningMsMax, jobSilenceMs, jobSilenceMsMax } from '../../core/limits.ts'
+import type { Database } from '../../db/neon/client.ts'
 import { recordText } from '../../workers/api/representation.ts'
+import { consume } from '../../workers/queue-consumer/consumer.ts'
 import { linesOf, readArchive } from '../archive-reader.ts'
+import { message, testPorts } from '../consumer-ports.ts'
 import { Jobs } from '../jobs.ts'
 import { people, ShardFixture, seeded } from '../shard.ts'
 
@@ -14,6 +18,13 @@ async function withPeople(records = 3): Promise<{ fixture: ShardFixture; jobs: J
 		ids.push(record.id)
 	}
 	return { fixture, jobs: new Jobs(fixture), ids: ids.sort() }
+}
+
+/** Jobs have nothing to do with the view. */
+const noDatabase: Database = {
+	query: () => Promise.reject(new Error('no statement was expected')),
+	write: () => Promise.reject(new Error('no statement was expected')),
+	read: () => Promise.reject(new Error('no statement was expected')),
 }
 
 async function begin(fixture: ShardFixture, csv = false): Promise<{ id: string; asOfSeq: number }> {
@@ -122,6 +133,32 @@ test('of two consumers at one export only one is believed at each step, and the 
 	await Promise.all([jobs.run(id), jobs.run(id), jobs.run(id)])
 	const { manifest } = await readArchive(await jobs.archive(id))
 	expect(manifest.counts.records).toBe(40)
+})
+
+test('[V4] jobs of a batch share its time, and those whose turn did not come are announced first', async () => {
+	const fixture = new ShardFixture()
+	await fixture.collection('a', {})
+	await write(fixture, 'a', range(50), seeded(9))
+	const jobs = new Jobs(fixture)
+	const { id } = await begin(fixture)
+	const { tenant } = fixture
+	let clock = 0
+	jobs.onEffect = () => {
+		clock += deliveryMsMax
+	}
+	const announced: string[] = []
+	const announce = async (next: Announcement) => void announced.push('job' in next ? next.job : '')
+	const deliver = async (order: string[]) => {
+		const messages = order.map((job) => message({ kind: 'job', tenant, shard: 0, epoch: 1, job }))
+		await consume(messages, testPorts([], noDatabase, { jobs: jobs.ports(), now: () => clock, announce }))
+		expect(messages.every(({ settled }) => settled === 'ack')).toBe(true)
+		return announced.splice(0)
+	}
+	expect(await deliver([id, 'gone-1', 'gone-2'])).toEqual(['gone-1', 'gone-2', id])
+	expect(await deliver(['gone-1', 'gone-2', id])).toEqual(['gone-2', id])
+	let waiting = [id]
+	for (let batches = 0; waiting.length > 0 && batches < 100; batches++) waiting = await deliver(waiting)
+	expect((await fixture.ask({ name: 'export.get', id })).export.state).toBe('done')
 })
 
 test('the alarm announces a job again and again, ever more rarely, until it is finished, also after a restart', async () => {

@@ -1,5 +1,5 @@
 import type { BaseRange, PullReply, Reading, WakeUp } from '../../core/contract.ts'
-import { deliveryMsMax, pageEntriesMax, pagesPerDeliveryMax } from '../../core/limits.ts'
+import { pageEntriesMax, pagesPerDeliveryMax } from '../../core/limits.ts'
 import { assertFollows, movedBy, movedPast, nextRange, type Watermark } from '../../core/watermark.ts'
 import { DatabaseFailure } from '../../db/neon/client.ts'
 import type { PoisonEntry } from '../../db/neon/set-aside.ts'
@@ -23,12 +23,12 @@ type Refusal = Extract<PullReply, { kind: 'refused' }>['reason']
 type Turn = Pick<Ports, 'shardOf' | 'now' | 'sleep' | 'log'>
 
 /**
- * Pulls pages and applies them until one is empty, for at most `pagesPerDeliveryMax` pages or `deliveryMsMax`. While a base
- * runs, its ranges and pages of changes take turns.
+ * Pulls pages and applies them until one is empty, for at most `pagesPerDeliveryMax` pages and none that would begin after
+ * `endsAt`; one is applied whatever the time, so that every turn comes further. While a base runs, its ranges and pages of
+ * changes take turns.
  * @throws DatabaseFailure, and whatever the shard throws: what was applied until then stays applied
  */
-export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn): Promise<End> {
-	const startedAt = ports.now()
+export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn, endsAt: number): Promise<End> {
 	const met = (await writer.readWatermark(wakeUp)) ?? (await meet(wakeUp, writer, ports))
 	if (typeof met === 'string') return { end: 'refused', reason: met }
 	let watermark: Watermark = met
@@ -40,10 +40,13 @@ export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn): 
 	let suspects: number | null = null
 	/** The page after the one that is being applied, read meanwhile. */
 	let ahead: Promise<PullReply> | null = null
+	let hasApplied = false
+	const isOver = () => ports.now() >= endsAt
 	for (let pages = 0; pages < pagesPerDeliveryMax; pages++) {
 		if (wakeUp.epoch < watermark.epoch) return { end: 'superseded' }
-		// A search for a poisoned entry is finished whatever the time, else the next turn would start it from the beginning.
-		if (suspects === null && ports.now() - startedAt >= deliveryMsMax) break
+		// A search for a poisoned entry is finished whatever the time, else the next turn would start it from the beginning. A
+		// page that was read ahead is applied, too: reading it again would cost more.
+		if (hasApplied && suspects === null && ahead === null && isOver()) break
 		const reply: PullReply = await (ahead ?? pull(ports, { watermark, range, entriesMax: entriesWanted(suspects) }))
 		ahead = null
 		if (reply.kind === 'refused') return { end: 'refused', reason: reply.reason }
@@ -56,8 +59,10 @@ export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn): 
 		}
 		const moved: Watermark = movedBy(reply, watermark)
 		const next: BaseRange | null = rangeAfter(reply, moved)
-		const following = suspects === null && hasMore(moved, head) ? pullAhead(ports, watermark, moved, next) : null
+		const goesOn = suspects === null && !isOver() && pages + 1 < pagesPerDeliveryMax && hasMore(moved, head)
+		const following = goesOn ? pullAhead(ports, watermark, moved, next) : null
 		const applied = await applyOrSetAside(writer, watermark, reply, ports)
+		hasApplied = true
 		switch (applied.outcome) {
 			case 'applied':
 				suspects = left(suspects, reply)

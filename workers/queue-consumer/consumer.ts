@@ -4,11 +4,11 @@
  * acknowledged by itself, after its effect.
  */
 import { z } from 'zod'
-import type { Shard, WakeUp } from '../../core/contract.ts'
+import type { Announcement, Shard, WakeUp } from '../../core/contract.ts'
 import type { ErasureCall } from '../../core/erasure.ts'
 import { parseTenantId, type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import type { JobWakeUp } from '../../core/job.ts'
-import { retrySecondsMax, shardsAtOnceMax } from '../../core/limits.ts'
+import { deliveryMsMax, retrySecondsMax, shardsAtOnceMax } from '../../core/limits.ts'
 import { DatabaseFailure } from '../../db/neon/client.ts'
 import { type ViewStore, ViewWriter } from '../../db/neon/writer.ts'
 import { catchUp } from './catch-up.ts'
@@ -27,8 +27,8 @@ export interface Ports {
 	/** What may write a region's view. */
 	view(region: Region): ViewStore
 	shardOf(tenant: TenantId, shard: number): Pick<Shard, 'pull'>
-	/** Sends a wake-up to the queue of its tenant's region. */
-	announce(message: WakeUp | ErasureCall): Promise<void>
+	/** Sends a message to the queue of its tenant's region. */
+	announce(message: Announcement): Promise<void>
 	/** Goes on with a tenant's erasure; false when there is more to do at once. */
 	erase(call: ErasureCall): Promise<boolean>
 	/** Milliseconds; only differences are used. */
@@ -43,8 +43,13 @@ export interface Ports {
 	jobs: JobPorts
 }
 
-/** Never throws: whatever goes wrong with one shard is retried with that shard's messages. */
+/**
+ * Never throws: whatever goes wrong with one shard is retried with that shard's messages. Everything in a batch shares
+ * `deliveryMsMax`, because wake-ups that arrive meanwhile may have to wait for its end: where the queue runs one batch at a
+ * time, that is what a tenant's backlog costs the others (V4).
+ */
 export async function consume(messages: readonly Message[], ports: Ports): Promise<void> {
+	const endsAt = ports.now() + deliveryMsMax
 	const { groups: waiting, jobs, erasures } = sort(messages, ports)
 	const writers = new Map<Region, ViewWriter>()
 	const writerOf = (region: Region) => {
@@ -54,14 +59,10 @@ export async function consume(messages: readonly Message[], ports: Ports): Promi
 	}
 	const worker = async () => {
 		for (let group = waiting.shift(); group !== undefined; group = waiting.shift())
-			await deliver(group, writerOf, ports)
-	}
-	// Jobs go one after the other, because each may hold a part of an archive in memory.
-	const jobWorker = async () => {
-		for (const job of jobs) await deliverJob(job, ports)
+			await deliver(group, writerOf, ports, endsAt)
 	}
 	await Promise.all([
-		jobWorker(),
+		deliverJobs(jobs, ports, endsAt),
 		...erasures.map((one) => deliverErasure(one, ports)),
 		...Array.from({ length: shardsAtOnceMax }, worker),
 	])
@@ -75,8 +76,8 @@ interface Group {
 
 type WriterOf = (region: Region) => ViewWriter
 
-async function deliver({ wakeUp, messages }: Group, writerOf: WriterOf, ports: Ports): Promise<void> {
-	settle(messages, await settles(wakeUp, writerOf, ports), ports)
+async function deliver({ wakeUp, messages }: Group, writerOf: WriterOf, ports: Ports, endsAt: number): Promise<void> {
+	settle(messages, await settles(wakeUp, writerOf, ports, endsAt), ports)
 }
 
 function settle(messages: Message[], done: boolean, ports: Ports): void {
@@ -91,22 +92,55 @@ interface JobGroup {
 	messages: Message[]
 }
 
-async function deliverJob({ wakeUp, messages }: JobGroup, ports: Ports): Promise<void> {
+/**
+ * Jobs go one after the other, because each may hold a part of an archive in memory. Those whose turn did not come are
+ * announced before those that have more to do, so that they come first in a later batch.
+ */
+async function deliverJobs(groups: Iterable<JobGroup>, ports: Ports, endsAt: number): Promise<void> {
+	const putOff: JobGroup[] = []
+	const unfinished: JobGroup[] = []
+	let hasWorked = false
+	for (const group of groups) {
+		if (hasWorked && ports.now() >= endsAt) putOff.push(group)
+		else {
+			const isUnfinished = await deliverJob(group, ports, endsAt)
+			if (isUnfinished) unfinished.push(group)
+		}
+		hasWorked = true
+	}
+	for (const group of [...putOff, ...unfinished]) await announceJob(group, ports)
+}
+
+/** True when there is more to do; the messages are not settled then. */
+async function deliverJob(group: JobGroup, ports: Ports, endsAt: number): Promise<boolean> {
 	try {
-		await runJob(wakeUp, ports.jobs)
-		settle(messages, true, ports)
+		if (await runJob(group.wakeUp, ports.jobs, () => ports.now() < endsAt)) return true
+		settle(group.messages, true, ports)
 	} catch (error) {
-		const { tenant, shard, job } = wakeUp
-		ports.log('error', 'job_failed', { tenant, shard, job, error: error instanceof Error ? error.name : typeof error })
-		settle(messages, false, ports)
+		failJob(group, error, ports)
+	}
+	return false
+}
+
+async function announceJob(group: JobGroup, ports: Ports): Promise<void> {
+	try {
+		await ports.announce(group.wakeUp)
+		settle(group.messages, true, ports)
+	} catch (error) {
+		failJob(group, error, ports)
 	}
 }
 
+function failJob({ wakeUp: { tenant, shard, job }, messages }: JobGroup, error: unknown, ports: Ports): void {
+	ports.log('error', 'job_failed', { tenant, shard, job, error: error instanceof Error ? error.name : typeof error })
+	settle(messages, false, ports)
+}
+
 /** True when nothing is left to do for these messages. */
-async function settles(wakeUp: WakeUp, writerOf: WriterOf, ports: Ports): Promise<boolean> {
+async function settles(wakeUp: WakeUp, writerOf: WriterOf, ports: Ports, endsAt: number): Promise<boolean> {
 	const { tenant, shard, epoch } = wakeUp
 	try {
-		const result = await catchUp(wakeUp, writerOf(regionOf(tenant)), ports)
+		const result = await catchUp(wakeUp, writerOf(regionOf(tenant)), ports, endsAt)
 		switch (result.end) {
 			case 'current':
 				return true

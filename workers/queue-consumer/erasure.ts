@@ -28,8 +28,8 @@ import { homeShard } from '../../core/shard-map.ts'
 export interface ErasurePorts {
 	control: ControlStore
 	erasures: ErasureStore
-	/** The rows of the cell's view. */
-	view: { erase(tenant: TenantId, epoch: number): Promise<void>; count(tenant: TenantId): Promise<StoreCount[]> }
+	/** The rows of the cell's view; a call may leave some, and answers false then. */
+	view: { erase(tenant: TenantId, epoch: number): Promise<boolean>; count(tenant: TenantId): Promise<StoreCount[]> }
 	shardOf(tenant: TenantId, shard: number): Pick<Shard, 'erase'>
 	/** A claim by the name that the erasure's record holds. */
 	claim(name: string): { holder(): Promise<TenantId | null>; release(tenant: TenantId): Promise<void> }
@@ -57,6 +57,7 @@ export async function goOnErasing({ tenant }: ErasureCall, ports: ErasurePorts):
 		if (decision.kind !== 'perform' || !control || !found) return true
 		const { step } = decision
 		const changed = await perform(step, found.record, control, ports)
+		if (changed === null) continue
 		// Whoever else performs this erasure has come as far; the record is read again.
 		await ports.erasures.replace(stepDone(changed, step, ports.now()), found.etag)
 		ports.log('info', 'erasure_step', { tenant, erasure: found.record.id, step })
@@ -64,13 +65,13 @@ export async function goOnErasing({ tenant }: ErasureCall, ports: ErasurePorts):
 	return false
 }
 
-/** Does one step and answers the record with what it brought to light. */
+/** Does one step and answers the record with what it brought to light; null when there is more of this step to do. */
 async function perform(
 	step: ErasureStep,
 	record: ErasureRecord,
 	control: Control,
 	ports: ErasurePorts,
-): Promise<ErasureRecord> {
+): Promise<ErasureRecord | null> {
 	const { tenant } = record
 	switch (step) {
 		case 'control':
@@ -82,8 +83,7 @@ async function perform(
 		case 'inventory':
 			return { ...record, found: await count(record, control, ports) }
 		case 'view':
-			await ports.view.erase(tenant, control.epoch)
-			return record
+			return (await ports.view.erase(tenant, control.epoch)) ? record : null
 		case 'objects':
 			await ports.objects.remove(tenant)
 			return record

@@ -5,6 +5,7 @@ import type { Fault as EndpointFault } from '../../../dev/neon-endpoint.ts'
 import { type Postgres, startPostgres } from '../../../dev/postgres.ts'
 import type { Stack } from '../../../dev/stack.ts'
 import type { ProxyFault, TcpProxy } from '../../../dev/tcp-proxy.ts'
+import { Client } from '../../stack-client.ts'
 import type { Fault, Random } from './nemesis.ts'
 import { send } from './worker-faults.ts'
 
@@ -31,6 +32,7 @@ export function viewFaults(target: ViewTarget): Fault[] {
 		{ name: 'postgres stopped', run: (random) => restart(target, () => target.postgres.stop(), random) },
 		{ name: 'postgres killed', run: (random) => restart(target, () => target.postgres.kill(), random) },
 		{ name: 'session frozen', times: 2, run: (random) => freezeSessions(target, random) },
+		{ name: 'rebuild', run: () => rebuild(target) },
 	]
 }
 
@@ -92,6 +94,16 @@ async function catchSessions(databases: string[]): Promise<number[]> {
 		}
 	} finally {
 		await Promise.all(sessions.map((session) => session.end()))
+	}
+}
+
+/** Nothing breaks: everything is read anew while the other faults go on. False when the Worker was down and did not hear it. */
+async function rebuild({ stack }: ViewTarget): Promise<boolean> {
+	const operator = new Client(stack.url, stack.operatorToken)
+	try {
+		return (await operator.send('POST', '/v1/view/rebuild', {})).status === 202
+	} catch {
+		return false
 	}
 }
 

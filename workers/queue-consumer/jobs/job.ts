@@ -1,16 +1,14 @@
 import { type Bucket, clearPrefix } from '../../../core/bucket.ts'
-import type { Announcement, Shard } from '../../../core/contract.ts'
+import type { Shard } from '../../../core/contract.ts'
 import { type Region, regionOf, type TenantId } from '../../../core/ids.ts'
 import { type JobCallName, type JobCalls, type JobReply, type JobWakeUp, jobPrefix } from '../../../core/job.ts'
-import { jobTurnMs, pullMsMax } from '../../../core/limits.ts'
+import { pullMsMax } from '../../../core/limits.ts'
 import { within } from '../deadline.ts'
 import { stepExport } from './export.ts'
 
 export interface JobPorts {
 	bucket(region: Region): Bucket
 	shardOf(tenant: TenantId, shard: number): Pick<Shard, 'job'>
-	announce(announcement: Announcement): Promise<void>
-	now(): number
 	sleep(ms: number, signal: AbortSignal): Promise<void>
 	mint(): string
 }
@@ -25,24 +23,23 @@ export interface JobContext {
 }
 
 /**
- * Goes on with a job until it is finished, somebody else is at it, or the turn is over; then announces it again.
+ * Takes steps of a job until it is finished, somebody else is at it, or `goesOn` says that the turn is over; one step is taken
+ * in any case. True when there is more to do.
  * @throws whatever the shard or the bucket throws; what was reported until then stays done
  */
-export async function runJob(wakeUp: JobWakeUp, ports: JobPorts): Promise<void> {
-	const startedAt = ports.now()
+export async function runJob(wakeUp: JobWakeUp, ports: JobPorts, goesOn: () => boolean): Promise<boolean> {
 	const context = contextOf(wakeUp, ports)
-	while (ports.now() - startedAt < jobTurnMs) {
+	do {
 		const opened = await context.call({ name: 'open' })
-		if (!opened.ok || opened.value.work === 'none') return
+		if (!opened.ok || opened.value.work === 'none') return false
 		if (opened.value.work === 'clear') {
 			await clearPrefix(context.bucket, jobPrefix(wakeUp))
 			await context.call({ name: 'cleared' })
-			return
+			return false
 		}
-		const goesOn = await stepExport(opened.value, context)
-		if (!goesOn) return
-	}
-	await ports.announce(wakeUp)
+		if (!(await stepExport(opened.value, context))) return false
+	} while (goesOn())
+	return true
 }
 
 function contextOf(wakeUp: JobWakeUp, ports: JobPorts): JobContext {
