@@ -29,7 +29,8 @@ export function testPorts(shards: ScriptedShard[], database: Database, replaced:
 			if (!('kind' in message)) announced.push(message)
 		},
 		erase: () => Promise.reject(new Error('no erasure was expected')),
-		now: () => performance.now(),
+		// Time stands still unless a test moves it, so that no turn ends because the machine is busy.
+		now: () => 0,
 		sleep: neverOver,
 		random: () => 0.5,
 		log: (level, event, fields) => {
