@@ -139,6 +139,22 @@ export const rebuildAgainSecondsMax = 30
 export const rebuildAgainMsMax = 600_000
 /** A rebuild on which nobody has worked for this long has lost its message, and the sweep sends it another. */
 export const rebuildForgottenMs = 90_000
+/** Shards that are asked in a minute what their rows come to, because no page has said it: each may be a cold start. */
+export const checksumsAskedMax = 20
+/** Shards compared by one statement, and their rows: half a second of hashing, and less than `databaseTimeoutMs` on the smallest compute. */
+export const comparedShardsMax = 500
+export const comparedRowsMax = 250_000
+/** Such statements in a minute: a region that verifies without end uses about a tenth of one processor. */
+export const comparisonsMax = 4
+/** No further statement is begun after this, so that a slow database is left its time for readers. */
+export const verificationMsMax = 6_000
+/** Repairs of one shard are so far apart: what a rebuild has not mended, another would not either. */
+export const repairGapMs = 3_600_000
+/** Tenants of the view that are held against its watermarks in a minute, and strangers among them that are dealt with. */
+export const strayTenantsSought = 20_000
+export const strayTenantsMax = 20
+/** Shards that are named because they differ. */
+export const differingShardsShown = 100
 /** Rebuilds that a list shows. */
 export const rebuildsListedMax = 50
 /** One page of the ETL; never less than one record. */

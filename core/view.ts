@@ -4,6 +4,7 @@ import type { Region, TenantId } from './ids.ts'
 import type { ListQuery } from './query.ts'
 import type { RebuildProgress } from './rebuild.ts'
 import type { Outcome } from './refusal.ts'
+import type { RegionVerification } from './verification.ts'
 
 export interface ViewScope {
 	/** Regions to ask; every one must answer, or the call is refused with `view_unavailable` naming the one that did not. */
@@ -79,6 +80,8 @@ export interface View {
 		page: { limit: number; after: TenantId | null },
 	): Promise<Outcome<{ tenants: ViewTenant[]; next: TenantId | null; freshness: Freshness }>>
 	freshness(scope: ViewScope): Promise<Outcome<Freshness>>
+	/** What the last comparisons of the scope's shards with the view said, by region. */
+	verification(scope: ViewScope): Promise<Outcome<RegionVerification[]>>
 	/** How far a running rebuild has come in one region. */
 	rebuilt(region: Region, id: string): Promise<Outcome<RebuildProgress>>
 	/** Waits until the view has applied `position` of the tenant's home shard; refused with `view_behind` after `waitMs`. */

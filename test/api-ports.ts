@@ -72,6 +72,7 @@ export class Edge {
 				collections: (...all) => this.view.collections(...all),
 				tenants: (...all) => this.view.tenants(...all),
 				freshness: (...all) => this.view.freshness(...all),
+				verification: (...all) => this.view.verification(...all),
 				rebuilt: (...all) => this.view.rebuilt(...all),
 				reached: (...all) => this.view.reached(...all),
 			},
@@ -554,6 +555,7 @@ function fakeView(edge: Edge): View {
 			.map(([id]) => id)
 			.sort()
 	return {
+		verification: async ({ regions }) => accept(regions.map((region) => ({ ...neverVerified, region }))),
 		rebuilt: async () => accept({ shards: { done: 1, total: 2 }, records: { done: 3, total: 4 } }),
 		records: async (scope, { after, limit }) => {
 			const all = ['r1', 'r2', 'r3'].filter((id) => after === null || id > after.id)
@@ -582,4 +584,9 @@ function fakeView(edge: Edge): View {
 		reached: async (_tenant, position) =>
 			position > 100 ? refuse('view_behind', 'not there yet', { retryAfter: 1 }) : accept(true),
 	}
+}
+
+const neverVerified = {
+	...{ equal: 0, differing: 0, unknown: 1, repairs: 0, oldestCheckAt: null, newestCheckAt: null },
+	shards: [],
 }

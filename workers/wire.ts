@@ -7,6 +7,7 @@ import { mintId, type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { pooled } from '../core/random.ts'
 import type { AddressRules } from '../core/webhook-address.ts'
 import { connect, type Database } from '../db/neon/client.ts'
+import { comparedView } from '../db/neon/comparing.ts'
 import { countTenant, eraseTenant } from '../db/neon/erase.ts'
 import { createMetrics } from '../db/neon/metrics.ts'
 import { observe } from '../db/neon/observe.ts'
@@ -35,6 +36,7 @@ import { type ErasurePorts, goOnErasing } from './queue-consumer/erasure.ts'
 import type { RebuildPorts } from './queue-consumer/rebuild.ts'
 import { sweep } from './queue-consumer/sweep.ts'
 import { type consumeTelemetry, maintainTelemetry, type TelemetryStore } from './queue-consumer/telemetry.ts'
+import { type VerifyPorts, verify } from './queue-consumer/verify.ts'
 import { postMessage, resolveHost } from './queue-consumer/webhook-http.ts'
 import type { WebhookPorts } from './queue-consumer/webhooks.ts'
 import type { TenantShardPorts } from './shard-do/tenant-shard.ts'
@@ -132,6 +134,21 @@ export function rebuildPorts(env: Env, region: Region): RebuildPorts {
 	}
 }
 
+/** The view of a cell is held against the shards and the registry of that cell (R1). */
+function verifyPorts(env: Env, region: Region): VerifyPorts {
+	const cell = cellOf(env, region)
+	return {
+		view: comparedView(connect(cell.databaseUrl, env.NEON_ENDPOINT ?? null)),
+		control: cell.control,
+		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
+		announce: (wakeUp) => cell.announce(wakeUp),
+		clock: Date.now,
+		mint: (now) => mintId(now, random),
+		sleep,
+		log,
+	}
+}
+
 /** A cell's webhooks are delivered from its own queue, and only to where its tenants' shards say. */
 export function webhookPorts(env: Env, region: Region): WebhookPorts {
 	return {
@@ -188,6 +205,7 @@ export async function everyMinute(env: Env, at: number): Promise<void> {
 			monitorOf(env, region).tick(at),
 			maintainTelemetry(storeOf(database), at),
 			sweep(region, rebuildPorts(env, region)),
+			verify(verifyPorts(env, region)),
 		])
 		for (const one of done)
 			if (one.status === 'rejected') log('error', 'cron_failed', { region, error: nameOfError(one.reason) })

@@ -6,7 +6,7 @@
 import type { Page } from '../../core/contract.ts'
 import type { Watermark } from '../../core/watermark.ts'
 import type { Database } from './client.ts'
-import { notErased, waiting } from './move.ts'
+import { checksumColumns, notErased, waiting } from './move.ts'
 import { numberIn } from './row.ts'
 
 /** A page and the watermark that it follows. */
@@ -30,6 +30,7 @@ export async function applyPages(database: Database, moves: readonly Move[]): Pr
 		to: page.to,
 		head: page.head,
 		at: page.toAt,
+		...page.checksum,
 		...usageOf(page),
 	}))
 	const upserts = moves.map(({ page }, n) => `{"n":${n},"rows":${page.upserts}}`)
@@ -63,7 +64,7 @@ const applyRecords = `
 WITH fence AS MATERIALIZED (
 	SELECT * FROM jsonb_to_recordset($1::jsonb) AS f (n int, tenant text, shard int, epoch bigint, revision bigint,
 		"to" bigint, head bigint, at bigint, slug text, name text, status text, "createdAt" bigint,
-		bytes bigint, records bigint, keys int, meter text, written bigint, read bigint, sent bigint)
+		count bigint, digest numeric, bytes bigint, records bigint, keys int, meter text, written bigint, read bigint, sent bigint)
 ), locked AS MATERIALIZED (
 	SELECT f.n FROM shard s JOIN fence f
 		ON s.tenant_id = f.tenant AND s.shard = f.shard AND s.epoch = f.epoch AND s.revision = f.revision
@@ -72,7 +73,8 @@ WITH fence AS MATERIALIZED (
 ), moved AS (
 	UPDATE shard s SET
 		revision = s.revision + 1, applied_seq = f."to", read_seq = f.head, head_seq = greatest(head_seq, f.head),
-		applied_at = now(), change_at = to_timestamp(f.at / 1000.0), behind_since = ${waiting('f."to"', 'f.head', 'f.at')}
+		applied_at = now(), change_at = to_timestamp(f.at / 1000.0), behind_since = ${waiting('f."to"', 'f.head', 'f.at')},
+		${checksumColumns('f.count', 'f.digest', 'f."to"')}
 	FROM locked l JOIN fence f USING (n)
 	WHERE s.tenant_id = f.tenant AND s.shard = f.shard
 	RETURNING f.n, f.tenant, f.shard

@@ -11,10 +11,12 @@ export function moveParams(from: Watermark, reading: Reading, to: Watermark = mo
 	const { head } = reading.page
 	const at = reading.kind === 'page' ? reading.page.toAt : null
 	const starts = reading.kind === 'page' && Boolean(reading.page.base)
+	const checksum = reading.kind === 'page' ? reading.page.checksum : null
 	const pending = base.pending.length === 0 ? null : JSON.stringify(base.pending)
 	return [
 		...[from.tenant, from.shard, from.epoch, from.revision, appliedSeq, head, at],
-		...[pending, base.after, base.hollow, base.done, base.total, starts],
+		...[pending, base.after, base.hollow, base.done, base.total],
+		JSON.stringify({ starts, ...checksum }),
 	]
 }
 
@@ -30,6 +32,12 @@ export const notErased = (tenant: string) => `NOT EXISTS (SELECT FROM erasure e 
 export const waiting = (applied: string, head: string, at: string) =>
 	`CASE WHEN ${applied} < greatest(head_seq, ${head}) THEN greatest(coalesce(behind_since, now()), to_timestamp(${at} / 1000.0)) END`
 
+/** What the shard says that its rows come to; a page that does not say leaves the last word, which is of its own position. */
+export const checksumColumns = (count: string, digest: string, to: string) => `
+		checksum_seq = CASE WHEN ${digest} IS NULL THEN checksum_seq ELSE ${to} END,
+		checksum_count = coalesce((${count})::bigint, checksum_count),
+		checksum_digest = coalesce((${digest})::numeric, checksum_digest)`
+
 /** Whatever follows in a statement reads from `moved`, so without the move nothing happens. */
 export const move = `
 WITH RECURSIVE moved AS (
@@ -38,9 +46,10 @@ WITH RECURSIVE moved AS (
 		applied_at = now(), change_at = coalesce(to_timestamp($7::bigint / 1000.0), change_at),
 		behind_since = ${waiting('$5::bigint', '$6::bigint', '$7::bigint')},
 		base_pending = $8::jsonb, base_after = $9, base_hollow = $10::boolean, base_done = $11::bigint, base_total = $12::bigint,
-		base_started_at = CASE WHEN $13::boolean THEN now() ELSE base_started_at END,
-		base_finished_at = CASE WHEN $8::jsonb IS NULL AND ($13::boolean OR base_pending IS NOT NULL) THEN now()
-			WHEN $13::boolean THEN NULL ELSE base_finished_at END
+		${checksumColumns("$13::jsonb ->> 'count'", "$13::jsonb ->> 'digest'", '$5::bigint')},
+		base_started_at = CASE WHEN ($13::jsonb -> 'starts')::boolean THEN now() ELSE base_started_at END,
+		base_finished_at = CASE WHEN $8::jsonb IS NULL AND (($13::jsonb -> 'starts')::boolean OR base_pending IS NOT NULL) THEN now()
+			WHEN ($13::jsonb -> 'starts')::boolean THEN NULL ELSE base_finished_at END
 	WHERE tenant_id = $1 AND shard = $2::int AND epoch = $3::bigint AND revision = $4::bigint AND ${notErased('$1')}
 	RETURNING 1
 )`

@@ -14,6 +14,7 @@ import { mergeParts } from './merge.ts'
 import { progressStatement, readProgress } from './rebuilds.ts'
 import { askRegions, type RegionDatabase } from './regions.ts'
 import { numberIn, tenantIn, textIn } from './row.ts'
+import { verificationOf, verificationStatements } from './verification.ts'
 
 export interface ViewPorts {
 	/** Each region's database, by way of a role that can only read. */
@@ -75,6 +76,11 @@ export function createView({ regions: databases, now, sleep }: ViewPorts): View 
 		async freshness(scope) {
 			const asked = await askRegions(databases, scope, [freshnessStatement(scope.tenant)])
 			return asked.ok ? accept(freshnessOf(asked.value, scope.tenant)) : asked
+		},
+
+		async verification(scope) {
+			const asked = await askRegions(databases, scope, verificationStatements(scope.tenant))
+			return asked.ok ? accept(asked.value.map(verificationOf)) : asked
 		},
 
 		async rebuilt(region, id) {

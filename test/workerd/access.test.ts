@@ -98,6 +98,7 @@ const rows: Record<string, Row> = {
 	},
 	'get /v1/view/collections': { needs: 'operator:read', allowed: 'view_unavailable' },
 	'get /v1/view/freshness': { needs: 'operator:read', allowed: 'view_unavailable' },
+	'get /v1/view/verification': { needs: 'operator:read', allowed: 'view_unavailable' },
 	'post /v1/view/rebuild': { needs: 'operator:admin', body: () => ({}), allowed: 202 },
 	'get /v1/view/rebuilds': { needs: 'operator:read', allowed: 'view_unavailable' },
 	'get /v1/view/rebuilds/{id}': {

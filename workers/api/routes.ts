@@ -18,6 +18,7 @@ import { statusRoutes } from './status.ts'
 import { subjectRoutes } from './subjects.ts'
 import { tenantRoutes } from './tenant.ts'
 import { tenantsRoutes } from './tenants.ts'
+import { verificationRoutes } from './verification.ts'
 import { viewRoutes } from './view.ts'
 import { webhookRoutes } from './webhooks.ts'
 
@@ -26,6 +27,7 @@ const described: readonly Route[] = [
 	...tenantsRoutes,
 	...erasureRoutes,
 	...viewRoutes,
+	...verificationRoutes,
 	...rebuildRoutes,
 	...metricsRoutes,
 	...sloRoutes,

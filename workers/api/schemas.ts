@@ -365,6 +365,21 @@ export const freshness = z
 		regions: z.array(z.object({ region: z.string(), ...lag })),
 	})
 	.openapi('Freshness')
+const verificationCounts = {
+	...{ checked: count, equal: count, differing: count, unknown: count, repairs: count },
+	oldest_check_at: time.nullable(),
+	newest_check_at: time.nullable(),
+}
+const differingShard = z.object({
+	...{ tenant: tenantIdText, shard: count, checked_at: time, repairs: count },
+	repaired_at: time.nullable(),
+})
+export const verification = z
+	.object({
+		...verificationCounts,
+		regions: z.array(z.object({ region: z.string(), ...verificationCounts, shards: z.array(differingShard) })),
+	})
+	.openapi('Verification')
 const doneOf = z.object({ done: count, total: count })
 const rebuildState = z.enum(['listing', 'running', 'done'])
 const rebuildPart = { state: rebuildState, shards: doneOf, records: doneOf, finished_at: time.nullable() }

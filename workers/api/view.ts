@@ -145,7 +145,11 @@ export const viewRoutes: readonly Route[] = [
 ]
 
 /** Which regions to ask, and about which tenant. The view itself answers for a tenant that nobody has: with nothing. */
-function readScope(call: OperatorCall, regionText: string | null, tenantText: string | null): Outcome<ViewScope> {
+export function readScope(
+	call: OperatorCall,
+	regionText: string | null,
+	tenantText: string | null,
+): Outcome<ViewScope> {
 	const { regions } = call.ports.config
 	const region: Region | null = regionText === null ? null : parseRegion(regionText)
 	if (regionText !== null && (!region || !regions.includes(region)))
