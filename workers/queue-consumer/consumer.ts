@@ -99,14 +99,9 @@ interface JobGroup {
 async function deliverJobs(groups: Iterable<JobGroup>, ports: Ports, endsAt: number): Promise<void> {
 	const putOff: JobGroup[] = []
 	const unfinished: JobGroup[] = []
-	let hasWorked = false
 	for (const group of groups) {
-		if (hasWorked && ports.now() >= endsAt) putOff.push(group)
-		else {
-			const isUnfinished = await deliverJob(group, ports, endsAt)
-			if (isUnfinished) unfinished.push(group)
-		}
-		hasWorked = true
+		if (ports.now() >= endsAt) putOff.push(group)
+		else if (await deliverJob(group, ports, endsAt)) unfinished.push(group)
 	}
 	for (const group of [...putOff, ...unfinished]) await announceJob(group, ports)
 }
