@@ -15,11 +15,8 @@ describe.concurrent('the tests catch the mistake:', { timeout: 600_000 }, () => 
 	test.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s', async (_, mutant) => {
 		const folder = mutated(mutant)
 		try {
-			const { code, output } = mutant.test
-				? await run(folder, ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', mutant.test])
-				: await run(folder, ['test/fault/simulate.ts', '1', String(seedsMax), '--until-failure'])
-			const caught = mutant.test ? code === 1 && /Tests .*failed/.test(output) : /^\{"seed":/m.test(output)
-			expect(caught, `it went through unseen:\n${output.slice(-2_000)}`).toBe(true)
+			const output = await (mutant.test ? outputOf(folder, mutant.test) : firstFailure(folder, mutant))
+			expect(output, 'it went through unseen').toMatch(mutant.test ? /Tests .*failed/ : /^\{"seed":/m)
 		} finally {
 			rmSync(folder, { recursive: true, force: true })
 		}
@@ -54,8 +51,20 @@ function mutated({ name, edits }: Mutant): string {
 	return folder
 }
 
-async function run(folder: string, args: string[]): Promise<{ code: number | null; output: string }> {
+/** What the simulator prints about the first world that shows the mistake. */
+async function firstFailure(folder: string, { seed }: Mutant): Promise<string> {
+	const simulate = (first: number, count: number) =>
+		run(folder, ['test/fault/simulate.ts', String(first), String(count), '--until-failure'])
+	const known = seed === undefined ? '' : await simulate(seed, 1)
+	return known.includes('{"seed":') ? known : simulate(1, seedsMax)
+}
+
+function outputOf(folder: string, test: string): Promise<string> {
+	return run(folder, ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', test])
+}
+
+async function run(folder: string, args: string[]): Promise<string> {
 	const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
-	const [output, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
-	return { code, output: `${output}${errors}` }
+	const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
+	return `${output}${errors}`
 }
