@@ -157,6 +157,8 @@ export const strayTenantsMax = 20
 export const differingShardsShown = 100
 /** Rebuilds that a list shows. */
 export const rebuildsListedMax = 50
+/** Consumers that are faster than a replay send it back to its start; one that fails so often is tried again later. */
+export const replayAttemptsMax = 10
 /** One page of the ETL; never less than one record. */
 export const pageBytesMax = 1 * megabyte
 /** A shard that has not answered a pull by then is asked again later, so that a frozen one does not hold up its batch. */

@@ -1,5 +1,6 @@
 /** What the view answers: the API reads it through this port, `db/neon/` implements it over every region's database. */
 import type { JsonText, TenantStatus } from './contract.ts'
+import type { DeadLetter, DeadLetterPosition, DeadLetterState } from './dead-letter.ts'
 import type { Region, TenantId } from './ids.ts'
 import type { ListQuery } from './query.ts'
 import type { RebuildProgress } from './rebuild.ts'
@@ -48,6 +49,23 @@ export interface ViewTenant {
 	createdAt: number
 }
 
+export interface DeadLetterQuery {
+	/** Null for all of them. */
+	state: DeadLetterState | null
+	limit: number
+	after: DeadLetterPosition | null
+}
+
+export interface DeadLetterPage {
+	/** The oldest first, region by region. */
+	deadLetters: DeadLetter[]
+	next: DeadLetterPosition | null
+	/** How many there are in all of the scope. */
+	waiting: number
+	discarded: number
+	freshness: Freshness
+}
+
 /** How far the view has come. Positions are journal positions; times are milliseconds since 1970. */
 export interface Freshness {
 	/** True when every shard asked about is known to equal the view at its applied position. */
@@ -82,6 +100,9 @@ export interface View {
 	freshness(scope: ViewScope): Promise<Outcome<Freshness>>
 	/** What the last comparisons of the scope's shards with the view said, by region. */
 	verification(scope: ViewScope): Promise<Outcome<RegionVerification[]>>
+	deadLetters(scope: ViewScope, query: DeadLetterQuery): Promise<Outcome<DeadLetterPage>>
+	/** Null when there is none, or none any more. */
+	deadLetter(position: DeadLetterPosition): Promise<Outcome<DeadLetter | null>>
 	/** How far a running rebuild has come in one region. */
 	rebuilt(region: Region, id: string): Promise<Outcome<RebuildProgress>>
 	/** Waits until the view has applied `position` of the tenant's home shard; refused with `view_behind` after `waitMs`. */

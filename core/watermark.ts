@@ -33,6 +33,14 @@ export function nextRange({ pending, after }: Base): BaseRange | null {
 	return collection === undefined ? null : { collection, after, only: null }
 }
 
+/** As if a base of this collection had just begun; one that runs goes on behind it, from the beginning of what was in progress. */
+export function readingFirst(collection: string, watermark: Watermark): Watermark {
+	const { base } = watermark
+	const running = base.pending.length > 0 ? base : noBase
+	const pending = [collection, ...base.pending.filter((name) => name !== collection)]
+	return { ...watermark, base: { ...running, pending, after: null } }
+}
+
 /** The watermark after a page was applied under its fence. */
 export function movedBy({ page, kind }: Reading, watermark: Watermark): Watermark {
 	const moved = { ...watermark, revision: watermark.revision + 1 }

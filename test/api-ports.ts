@@ -15,6 +15,7 @@ import type {
 	WebhookInfo,
 } from '../core/contract.ts'
 import type { Begun, Claim, Control, ControlStore } from '../core/control.ts'
+import type { DeadLetter, DeadLetterOrder } from '../core/dead-letter.ts'
 import type { ErasureRecord, ErasureStore } from '../core/erasure.ts'
 import { type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { hashSecret } from '../core/keys.ts'
@@ -39,6 +40,8 @@ export class Edge {
 	readonly counted: Sample[] = []
 	readonly rebuildJobs = new Map<string, RebuildJob>()
 	readonly rebuildSteps: RebuildStep[] = []
+	readonly deadLetters: DeadLetter[] = []
+	readonly deadLetterOrders: DeadLetterOrder[] = []
 	readonly monitors = new Map<Region, TestMonitor>()
 	measured: Measured | null = null
 	readonly bucket = new MemoryBucket()
@@ -73,6 +76,8 @@ export class Edge {
 				tenants: (...all) => this.view.tenants(...all),
 				freshness: (...all) => this.view.freshness(...all),
 				verification: (...all) => this.view.verification(...all),
+				deadLetters: (...all) => this.view.deadLetters(...all),
+				deadLetter: (...all) => this.view.deadLetter(...all),
 				rebuilt: (...all) => this.view.rebuilt(...all),
 				reached: (...all) => this.view.reached(...all),
 			},
@@ -82,6 +87,7 @@ export class Edge {
 			},
 			rebuilds: (region) => this.#rebuilds(region),
 			startRebuild: (step) => this.port('rebuild.start', () => void this.rebuildSteps.push(step)),
+			orderDeadLetter: (order) => this.port('dead_letter.order', () => void this.deadLetterOrders.push(order)),
 			monitorOf: (region) => this.#monitor(region),
 			clock: () => this.now,
 			random: (bytes) => crypto.getRandomValues(bytes),
@@ -556,6 +562,22 @@ function fakeView(edge: Edge): View {
 			.sort()
 	return {
 		verification: async ({ regions }) => accept(regions.map((region) => ({ ...neverVerified, region }))),
+		deadLetters: async (_scope, { state, limit, after }) => {
+			const all = edge.deadLetters.filter((one) => state === null || one.state === state)
+			const left = all.filter(({ number }) => after === null || number > after.number)
+			const [waiting, discarded] = (['waiting', 'discarded'] as const).map(
+				(one) => edge.deadLetters.filter((letter) => letter.state === one).length,
+			)
+			const deadLetters = left.slice(0, limit)
+			const next = left.length > limit ? (deadLetters.at(-1) ?? null) : null
+			return accept({
+				deadLetters,
+				next: next && { region: next.region, number: next.number },
+				...{ waiting: waiting ?? 0, discarded: discarded ?? 0, freshness: freshNow },
+			})
+		},
+		deadLetter: async ({ region, number }) =>
+			accept(edge.deadLetters.find((one) => one.region === region && one.number === number) ?? null),
 		rebuilt: async () => accept({ shards: { done: 1, total: 2 }, records: { done: 3, total: 4 } }),
 		records: async (scope, { after, limit }) => {
 			const all = ['r1', 'r2', 'r3'].filter((id) => after === null || id > after.id)

@@ -3,6 +3,7 @@ import type { WakeUp } from '../core/contract.ts'
 import type { Database } from '../db/neon/client.ts'
 import { postgresStore } from '../db/neon/writer.ts'
 import type { Message, Ports } from '../workers/queue-consumer/consumer.ts'
+import type { ReplayPorts } from '../workers/queue-consumer/replay.ts'
 import type { ScriptedRecord, ScriptedShard, ViewState } from './scripted-shard.ts'
 
 interface LogLine {
@@ -108,8 +109,26 @@ export const noJobs: Ports['jobs'] = {
 	mint: () => unexpected(),
 }
 
+/** For tests in which no message is about a dead letter. */
+export const noReplay: ReplayPorts = {
+	letters: { noteReplay: unexpected, noteRefused: unexpected, discard: unexpected },
+	view: {
+		readWatermarks: unexpected,
+		startWatermark: unexpected,
+		applyPages: unexpected,
+		applySchema: unexpected,
+		startBase: unexpected,
+		applyBase: unexpected,
+		setAside: unexpected,
+	},
+	shardOf: unexpected,
+	announce: unexpected,
+	sleep: unexpected,
+	log: unexpected,
+}
+
 function unexpected(): never {
-	throw new Error('no job was expected')
+	throw new Error('nothing of this kind was expected')
 }
 
 const unknownShard = { pull: async () => ({ kind: 'refused', reason: 'unknown_shard' }) as const }

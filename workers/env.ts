@@ -2,11 +2,11 @@ import { createHmac } from 'node:crypto'
 import { z } from 'zod'
 import { type Bucket, bucketKeysMax, clearPrefix } from '../core/bucket.ts'
 import { type RetentionDays, retentionDays } from '../core/certificate.ts'
-import type { Announcement, Shard, WakeUp, WebhookShard, WebhookWakeUp } from '../core/contract.ts'
+import type { Announcement, Shard, WebhookShard, WebhookWakeUp } from '../core/contract.ts'
 import { type Claim, type ControlStore, controlSchema } from '../core/control.ts'
-import { type ErasureCall, type ErasureStore, erasureRecord, isOverdue, objectPrefixes } from '../core/erasure.ts'
+import type { DeadLetterOrder } from '../core/dead-letter.ts'
+import { type ErasureStore, erasureRecord, isOverdue, objectPrefixes } from '../core/erasure.ts'
 import { parseRegion, parseTenantId, type Region, regionOf, type TenantId } from '../core/ids.ts'
-import type { JobWakeUp } from '../core/job.ts'
 import { hashSecret } from '../core/keys.ts'
 import { erasureWatchedMs } from '../core/limits.ts'
 import type { Monitor } from '../core/monitor.ts'
@@ -67,6 +67,7 @@ export interface Cell {
 	bucket: Bucket
 	announce(message: Announcement): Promise<void>
 	goOn(step: RebuildStep, delaySeconds: number): Promise<void>
+	order(order: DeadLetterOrder): Promise<void>
 	tell(message: TelemetryMessage): Promise<void>
 }
 
@@ -79,7 +80,7 @@ export function regionsOf(env: Env): readonly [Region, ...Region[]] {
 
 export function cellOf(env: Env, region: Region): Cell {
 	const bucket = binding(env, 'BUCKET', region) as R2Bucket
-	const changes = binding(env, 'CHANGES', region) as Queue<WakeUp | JobWakeUp | ErasureCall | RebuildStep>
+	const changes = binding(env, 'CHANGES', region) as Queue<Announcement | RebuildStep | DeadLetterOrder>
 	const webhooks = binding(env, 'WEBHOOKS', region) as Queue<WebhookWakeUp>
 	const telemetry = binding(env, 'TELEMETRY', region) as Queue<TelemetryMessage>
 	return {
@@ -99,6 +100,9 @@ export function cellOf(env: Env, region: Region): Cell {
 		},
 		goOn: async (step, delaySeconds) => {
 			await changes.send(step, { contentType: 'json', delaySeconds })
+		},
+		order: async (order) => {
+			await changes.send(order, { contentType: 'json' })
 		},
 		tell: async (message) => {
 			await telemetry.send(message, { contentType: 'json' })

@@ -14,6 +14,7 @@ import {
 	everyMinute,
 	monitorPorts,
 	rebuildPorts,
+	replayPorts,
 	shardPorts,
 	telemetryPorts,
 	webhookPorts,
@@ -44,7 +45,10 @@ export default {
 		const { carries, region } = queueOf(env, batch.queue)
 		switch (carries) {
 			case 'changes':
-				return consumeChanges(batch.messages, consumerPorts(env, region), rebuildPorts(env, region))
+				return consumeChanges(batch.messages, consumerPorts(env, region), {
+					rebuild: rebuildPorts(env, region),
+					replay: replayPorts(env, region),
+				})
 			case 'webhooks':
 				return deliverWebhooks(batch.messages, webhookPorts(env, region))
 			case 'telemetry':

@@ -8,6 +8,7 @@ import { pooled } from '../core/random.ts'
 import type { AddressRules } from '../core/webhook-address.ts'
 import { connect, type Database } from '../db/neon/client.ts'
 import { comparedView } from '../db/neon/comparing.ts'
+import { discardDeadLetter, noteRefused, noteReplay } from '../db/neon/dead-letters.ts'
 import { countTenant, eraseTenant } from '../db/neon/erase.ts'
 import { createMetrics } from '../db/neon/metrics.ts'
 import { observe } from '../db/neon/observe.ts'
@@ -34,6 +35,7 @@ import type { MonitorPorts } from './monitor/monitor.ts'
 import type { Ports as ConsumerPorts } from './queue-consumer/consumer.ts'
 import { type ErasurePorts, goOnErasing } from './queue-consumer/erasure.ts'
 import type { RebuildPorts } from './queue-consumer/rebuild.ts'
+import type { ReplayPorts } from './queue-consumer/replay.ts'
 import { sweep } from './queue-consumer/sweep.ts'
 import { type consumeTelemetry, maintainTelemetry, type TelemetryStore } from './queue-consumer/telemetry.ts'
 import { type VerifyPorts, verify } from './queue-consumer/verify.ts'
@@ -72,6 +74,7 @@ export function apiPorts(env: Env): ApiPorts {
 		metrics: createMetrics(databases),
 		rebuilds: (region) => cellOf(env, region).rebuilds,
 		startRebuild: (step) => cellOf(env, step.region).goOn(step, 0),
+		orderDeadLetter: (order) => cellOf(env, order.region).order(order),
 		monitorOf: (region) => monitorOf(env, region),
 		clock: Date.now,
 		random,
@@ -144,6 +147,23 @@ function verifyPorts(env: Env, region: Region): VerifyPorts {
 		announce: (wakeUp) => cell.announce(wakeUp),
 		clock: Date.now,
 		mint: (now) => mintId(now, random),
+		sleep,
+		log,
+	}
+}
+
+/** Dead letters of a cell's own view are read again from the shards of its own tenants (R1). */
+export function replayPorts(env: Env, region: Region): ReplayPorts {
+	const database = connect(cellOf(env, region).databaseUrl, env.NEON_ENDPOINT ?? null)
+	return {
+		letters: {
+			noteReplay: (number) => noteReplay(database, number),
+			noteRefused: (number, reason) => noteRefused(database, number, reason),
+			discard: (number, at) => discardDeadLetter(database, number, at),
+		},
+		view: postgresStore(database),
+		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
+		announce: (message) => announce(env, message),
 		sleep,
 		log,
 	}

@@ -7,6 +7,7 @@ import { compareText } from '../../core/order.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import type { Freshness, View, ViewCollection, ViewRecordQuery, ViewScope, ViewTenant } from '../../core/view.ts'
 import type { Row } from './client.ts'
+import { findDeadLetter, listDeadLetters } from './dead-letters.ts'
 import { fieldTypesStatement, namedProperties, typesOf } from './field-types.ts'
 import { freshnessOf, freshnessStatement } from './freshness.ts'
 import { countStatement, pageOf, pageStatement } from './list.ts'
@@ -82,6 +83,10 @@ export function createView({ regions: databases, now, sleep }: ViewPorts): View 
 			const asked = await askRegions(databases, scope, verificationStatements(scope.tenant))
 			return asked.ok ? accept(asked.value.map(verificationOf)) : asked
 		},
+
+		deadLetters: (scope, query) => listDeadLetters(databases, scope, query),
+
+		deadLetter: (position) => findDeadLetter(databases, position),
 
 		async rebuilt(region, id) {
 			const asked = await askRegions(databases, { regions: [region], tenant: null }, [progressStatement(id)])

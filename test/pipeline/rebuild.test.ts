@@ -10,7 +10,7 @@ import { consumeChanges } from '../../workers/queue-consumer/changes.ts'
 import { consume } from '../../workers/queue-consumer/consumer.ts'
 import type { RebuildPorts } from '../../workers/queue-consumer/rebuild.ts'
 import { sweep } from '../../workers/queue-consumer/sweep.ts'
-import { message, sampleOf, testPorts } from '../consumer-ports.ts'
+import { message, noReplay, sampleOf, testPorts } from '../consumer-ports.ts'
 import { ScriptedShard } from '../scripted-shard.ts'
 import { startViewStack, type ViewStack } from './view-stack.ts'
 
@@ -91,7 +91,7 @@ class World {
 
 	async deliver(step: RebuildStep): Promise<'ack' | number | null> {
 		const one = message(step)
-		await consumeChanges([one], testPorts(this.shards, view), this.ports)
+		await consumeChanges([one], testPorts(this.shards, view), { rebuild: this.ports, replay: noReplay })
 		return one.settled
 	}
 
@@ -183,7 +183,10 @@ test('[V1] steps that come twice, fail in the middle or get lost change nothing 
 	const step = world.begin(rebuildId(1))
 	const failing = { ...world.ports.ledger, noteAsked: async () => Promise.reject(new Error('the database is away')) }
 	const one = message(step)
-	await consumeChanges([one], testPorts(shards, view), { ...world.ports, ledger: failing })
+	await consumeChanges([one], testPorts(shards, view), {
+		rebuild: { ...world.ports, ledger: failing },
+		replay: noReplay,
+	})
 	expect(one.settled).toBeGreaterThan(0)
 	await Promise.all([world.deliver(step), world.deliver(step), world.deliver(step)])
 	// Of steps at the same time, one has moved the job on.

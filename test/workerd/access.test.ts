@@ -107,6 +107,23 @@ const rows: Record<string, Row> = {
 		allowed: 'not_found',
 	},
 
+	'get /v1/view/dead-letters': { needs: 'operator:read', allowed: 'view_unavailable' },
+	'get /v1/view/dead-letters/{id}': {
+		needs: 'operator:read',
+		path: () => '/v1/view/dead-letters/eu_1',
+		allowed: 'view_unavailable',
+	},
+	'post /v1/view/dead-letters/{id}/replay': {
+		needs: 'operator:admin',
+		path: () => '/v1/view/dead-letters/eu_1/replay',
+		allowed: 202,
+	},
+	'delete /v1/view/dead-letters/{id}': {
+		needs: 'operator:admin',
+		path: () => '/v1/view/dead-letters/eu_1',
+		allowed: 202,
+	},
+
 	'get /v1/tenants/{id}/usage': {
 		needs: 'operator:read',
 		path: ({ tenant }) => `/v1/tenants/${tenant.id}/usage`,

@@ -97,6 +97,12 @@ const rows: Record<string, Row> = {
 		status: 201,
 		entries: 0,
 	},
+	'post /v1/view/dead-letters/{id}/replay': {
+		path: () => '/v1/view/dead-letters/eu_1/replay',
+		status: 202,
+		entries: 0,
+	},
+	'delete /v1/view/dead-letters/{id}': { path: () => '/v1/view/dead-letters/eu_1', status: 202, entries: 0 },
 	'put /v1/collections/{collection}': {
 		path: () => '/v1/collections/more',
 		body: { schema: people },

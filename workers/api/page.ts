@@ -2,8 +2,9 @@ import { hkdfSync } from 'node:crypto'
 import { z } from '@hono/zod-openapi'
 import type { AuditFilter, PagePosition } from '../../core/contract.ts'
 import { type CursorKeys, openCursor, pagePosition, queryFingerprint, sealCursor } from '../../core/cursor.ts'
+import { type DeadLetterPosition, type DeadLetterState, deadLetterStates } from '../../core/dead-letter.ts'
 import { type ParsedList, parseListQuery } from '../../core/filter.ts'
-import { parseTenantId, type TenantId } from '../../core/ids.ts'
+import { parseRegion, parseTenantId, type Region, type TenantId } from '../../core/ids.ts'
 import { cursorBytesMax, listLimitDefault, listLimitMax } from '../../core/limits.ts'
 import type { ListQuery } from '../../core/query.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
@@ -98,6 +99,24 @@ export function readViewCollectionPage(
 	const list = JSON.stringify(['view/collections', scope])
 	return openListPage(call, list, asked, z.strictObject({ tenant: tenantId, name: z.string() }))
 }
+
+/** A page of the dead letters; its cursor belongs to one scope and state. */
+export function readDeadLetterPage(
+	call: Call,
+	asked: { state?: string; limit?: string; cursor?: string },
+	scope: ViewScope,
+): Outcome<ListPage<DeadLetterPosition> & { state: DeadLetterState | null }> {
+	const state = deadLetterStates.find((one) => one === asked.state) ?? null
+	if (state === null && asked.state !== undefined)
+		return badParameter('state', `must be one of ${deadLetterStates.join(', ')}`)
+	const page = openListPage(call, JSON.stringify(['view/dead-letters', scope, state]), asked, deadLetterPosition)
+	return page.ok ? accept({ ...page.value, state }) : page
+}
+
+const deadLetterPosition: z.ZodType<DeadLetterPosition> = z.strictObject({
+	region: z.custom<Region>((value) => typeof value === 'string' && parseRegion(value) !== null),
+	number: z.int().positive(),
+})
 
 /** A page of the audit log; its cursor belongs to one filter. */
 export function openAuditPage(

@@ -2,6 +2,7 @@ import type { Bucket } from '../../core/bucket.ts'
 import type { PublicKey } from '../../core/certificate.ts'
 import type { Shard } from '../../core/contract.ts'
 import type { Claim, ControlStore } from '../../core/control.ts'
+import type { DeadLetterOrder } from '../../core/dead-letter.ts'
 import type { ErasureStore } from '../../core/erasure.ts'
 import type { RandomBytes, Region, TenantId } from '../../core/ids.ts'
 import type { Metrics } from '../../core/metrics.ts'
@@ -33,6 +34,8 @@ export interface ApiPorts {
 	rebuilds(region: Region): RebuildStore
 	/** Sends a rebuild's first message. */
 	startRebuild(step: RebuildStep): Promise<void>
+	/** Sends a wish about a dead letter to the consumer of its region. */
+	orderDeadLetter(order: DeadLetterOrder): Promise<void>
 	metrics: Metrics
 	/** Naming a monitor costs nothing; only its methods reach the object. */
 	monitorOf(region: Region): Monitor

@@ -1,12 +1,11 @@
 import { z } from '@hono/zod-openapi'
-import type { Idempotency } from '../../core/contract.ts'
 import { mintId, parseRegion, parseTenantId, type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import { rebuildsListedMax } from '../../core/limits.ts'
 import { newRebuild, type RebuildJob, type RebuildProgress } from '../../core/rebuild.ts'
 import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
 import { authoriseTenantId } from './auth.ts'
 import type { OperatorCall } from './call.ts'
-import { unanswered } from './provisioning.ts'
+import { once } from './once.ts'
 import { reach } from './reach.ts'
 import { timeOf } from './representation.ts'
 import { readIdempotency, readQuery, readShape } from './request.ts'
@@ -60,7 +59,11 @@ export const rebuildRoutes: readonly Route[] = [
 			if (!idempotency.ok) return idempotency
 			const scope = await readScope(call, body.value.value)
 			if (!scope.ok) return scope
-			const begun = await beginOnce(call, scope.value, idempotency.value)
+			const now = call.ports.clock()
+			const minted = { id: mintId(now, call.ports.random), at: now }
+			const begun = await once(call, idempotency.value, { minted, schema: mintedRebuild }, async (first, replayed) =>
+				begin(call, scope.value, first, replayed),
+			)
 			if (!begun.ok) return begun
 			const { jobs, replayed } = begun.value
 			const text = JSON.stringify(showJobs(jobs.map((job) => ({ job, progress: nothingYet }))))
@@ -136,27 +139,6 @@ interface Scope {
 interface Begun {
 	jobs: [RebuildJob, ...RebuildJob[]]
 	replayed: boolean
-}
-
-/** With an idempotency key, the id rests in the request's claim, and a retry after any crash begins the same rebuild. */
-async function beginOnce(call: OperatorCall, scope: Scope, idempotency: Idempotency | null): Promise<Outcome<Begun>> {
-	const { claim, clock, random } = call.ports
-	const now = clock()
-	const minted = { id: mintId(now, random), at: now }
-	if (idempotency === null) return begin(call, scope, minted, false)
-	const { fingerprint } = idempotency
-	const request = claim('request', idempotency.key)
-	const draft = JSON.stringify(minted)
-	const opened = await reach(call, 'claim.begin', () => request.begin({ fingerprint, draft }))
-	if (!opened.ok) return opened
-	if (!('draft' in opened.value)) return unanswered(opened.value.state)
-	const first = mintedRebuild.parse(JSON.parse(opened.value.draft))
-	const begun = await begin(call, scope, first, opened.value.state === 'finished')
-	if (begun.ok && !begun.value.replayed) {
-		const finished = await reach(call, 'claim.finish', () => request.finish(fingerprint))
-		if (!finished.ok) return finished
-	}
-	return begun
 }
 
 const mintedRebuild = z.object({ id: z.string(), at: z.int() })

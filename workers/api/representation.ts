@@ -13,6 +13,7 @@ import type {
 	WebhookInfo,
 } from '../../core/contract.ts'
 import type { Control } from '../../core/control.ts'
+import { type DeadLetter, printDeadLetterId } from '../../core/dead-letter.ts'
 import { type ErasureRecord, erasureStatus } from '../../core/erasure.ts'
 import { type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import type { ExportInfo, JobState } from '../../core/job.ts'
@@ -164,6 +165,18 @@ export function showErasure(record: ErasureRecord, control: Control, now: number
 
 export function showViewCollection({ tenant, name, records }: ViewCollection): ViewCollection {
 	return { tenant, name, records }
+}
+
+export function showDeadLetter(letter: DeadLetter) {
+	const { tenant, shard, seq, op, collection, record, reason, state, attempts } = letter
+	const { createdAt, refusedAt, replayingSince, discardedAt } = letter
+	return {
+		...{ id: printDeadLetterId(letter), tenant, shard, position: seq, op, collection, record, reason, state, attempts },
+		created_at: timeOf(createdAt),
+		refused_at: timeOf(refusedAt),
+		replaying_since: replayingSince === null ? null : timeOf(replayingSince),
+		discarded_at: discardedAt === null ? null : timeOf(discardedAt),
+	}
 }
 
 export function showFreshness(freshness: Freshness) {

@@ -3,6 +3,7 @@ import { auditRoutes } from './audit.ts'
 import { batchRoutes } from './batch.ts'
 import { changeRoutes } from './changes.ts'
 import { collectionRoutes } from './collections.ts'
+import { deadLetterRoutes } from './dead-letters.ts'
 import { docsRoutes } from './docs.ts'
 import { erasureRoutes } from './erasures.ts'
 import { exportRoutes } from './exports.ts'
@@ -29,6 +30,7 @@ const described: readonly Route[] = [
 	...viewRoutes,
 	...verificationRoutes,
 	...rebuildRoutes,
+	...deadLetterRoutes,
 	...metricsRoutes,
 	...sloRoutes,
 	...alertRoutes,

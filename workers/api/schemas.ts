@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { keySet } from '../../core/certificate.ts'
 import { changeOps, scopes, webhookDisabledReasons, webhookFailures } from '../../core/contract.ts'
+import { deadLetterOps, deadLetterStates } from '../../core/dead-letter.ts'
 import { erasureStatuses, erasureSteps } from '../../core/erasure.ts'
 import { recordIdPattern } from '../../core/ids.ts'
 import {
@@ -397,6 +398,33 @@ export const rebuild = z
 	})
 	.openapi('Rebuild')
 export const rebuildList = z.object({ rebuilds: z.array(rebuild) }).openapi('RebuildList')
+const deadLetterId = z.string().regex(/^[a-z][a-z0-9]{0,15}_[1-9][0-9]{0,14}$/)
+const deadLetterState = z.enum(deadLetterStates)
+export const deadLetterParams = z.object({ id: deadLetterId })
+export const deadLetter = z
+	.object({
+		id: deadLetterId,
+		tenant: tenantIdText,
+		shard: count,
+		position,
+		op: z.enum(deadLetterOps),
+		collection: z.string().nullable(),
+		record: z.string().nullable(),
+		reason: z.string(),
+		state: deadLetterState,
+		attempts: count,
+		created_at: time,
+		refused_at: time,
+		replaying_since: time.nullable(),
+		discarded_at: time.nullable(),
+	})
+	.openapi('DeadLetter')
+export const deadLetterList = z
+	.object({ dead_letters: z.array(deadLetter), waiting: count, discarded: count, freshness })
+	.openapi('DeadLetterList')
+export const deadLetterOrder = z
+	.object({ id: deadLetterId, intent: z.enum(['replay', 'discard']), ordered_at: time })
+	.openapi('DeadLetterOrder')
 export const tenantList = z.object({ tenants: z.array(tenantSummary), freshness }).openapi('TenantList')
 export const viewRecordList = z
 	.object({ records: z.array(record.extend({ tenant: tenantIdText })), freshness })
@@ -433,6 +461,7 @@ export const preferHeaders = z.object({ Prefer: z.string().optional().openapi({ 
 
 export const viewQuery = z.object({ region: regionText.optional(), tenant: tenantIdText.optional() })
 export const viewCollectionQuery = viewQuery.extend(pageQuery.shape)
+export const deadLetterQuery = viewCollectionQuery.extend({ state: deadLetterState.optional() })
 export const viewRecordQuery = viewQuery.extend({
 	collection: z.string().regex(collectionNamePattern),
 	...recordQuery.shape,

@@ -4,7 +4,7 @@ import { readQuery } from './request.ts'
 import { respondJson } from './respond.ts'
 import { operatorRoute, type Route } from './route.ts'
 import { verification, viewQuery } from './schemas.ts'
-import { readScope } from './view.ts'
+import { readScope } from './view-answer.ts'
 
 const counts = {
 	checked: 4,

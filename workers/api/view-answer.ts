@@ -1,7 +1,7 @@
-import { parseTenantId, regionOf } from '../../core/ids.ts'
+import { parseRegion, parseTenantId, type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import { positionWaitMs } from '../../core/limits.ts'
 import { accept, type Outcome } from '../../core/refusal.ts'
-import type { Freshness } from '../../core/view.ts'
+import type { Freshness, ViewScope } from '../../core/view.ts'
 import type { OperatorCall } from './call.ts'
 import { timeOf } from './representation.ts'
 import { badParameter } from './request.ts'
@@ -34,4 +34,21 @@ export async function awaitPosition(call: OperatorCall): Promise<Outcome<true>> 
 		return badParameter('Freehold-Min-Position', 'must be <tenant id>:<position>')
 	}
 	return call.ports.view.reached(tenant, Number(seq), positionWaitMs)
+}
+
+/** Which regions to ask, and about which tenant. The view itself answers for a tenant that nobody has: with nothing. */
+export function readScope(
+	call: OperatorCall,
+	regionText: string | null,
+	tenantText: string | null,
+): Outcome<ViewScope> {
+	const { regions } = call.ports.config
+	const region: Region | null = regionText === null ? null : parseRegion(regionText)
+	if (regionText !== null && (!region || !regions.includes(region)))
+		return badParameter('region', `must be one of ${regions.join(', ')}`)
+	if (tenantText === null) return accept({ regions: region ? [region] : regions, tenant: null })
+	const tenant: TenantId | null = parseTenantId(tenantText)
+	if (!tenant || !regions.includes(regionOf(tenant))) return badParameter('tenant', 'must be the id of a tenant')
+	if (region && region !== regionOf(tenant)) return badParameter('region', 'must be the region of the tenant')
+	return accept({ regions: [regionOf(tenant)], tenant })
 }

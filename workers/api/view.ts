@@ -1,10 +1,6 @@
-import { parseRegion, parseTenantId, type Region, regionOf, type TenantId } from '../../core/ids.ts'
-import { accept, type Outcome } from '../../core/refusal.ts'
-import type { ViewScope } from '../../core/view.ts'
-import type { OperatorCall } from './call.ts'
 import { countHeaders, pageHeaders, readViewCollectionPage, readViewRecordQuery } from './page.ts'
 import { showFreshness, showViewCollection, viewRecordText } from './representation.ts'
-import { badParameter, readQuery, searchParams } from './request.ts'
+import { readQuery, searchParams } from './request.ts'
 import { respondJson } from './respond.ts'
 import { operatorRoute, type Route } from './route.ts'
 import {
@@ -17,7 +13,7 @@ import {
 	viewRecordList,
 	viewRecordQuery,
 } from './schemas.ts'
-import { awaitPosition, freshnessExample, viewHeaderNames, viewHeaders } from './view-answer.ts'
+import { awaitPosition, freshnessExample, readScope, viewHeaderNames, viewHeaders } from './view-answer.ts'
 
 const tag = 'View (operator)'
 const tenantExample = 'eu_01k9zq4m3c8t5w2x7v6y0r1n4p'
@@ -143,20 +139,3 @@ export const viewRoutes: readonly Route[] = [
 		},
 	),
 ]
-
-/** Which regions to ask, and about which tenant. The view itself answers for a tenant that nobody has: with nothing. */
-export function readScope(
-	call: OperatorCall,
-	regionText: string | null,
-	tenantText: string | null,
-): Outcome<ViewScope> {
-	const { regions } = call.ports.config
-	const region: Region | null = regionText === null ? null : parseRegion(regionText)
-	if (regionText !== null && (!region || !regions.includes(region)))
-		return badParameter('region', `must be one of ${regions.join(', ')}`)
-	if (tenantText === null) return accept({ regions: region ? [region] : regions, tenant: null })
-	const tenant: TenantId | null = parseTenantId(tenantText)
-	if (!tenant || !regions.includes(regionOf(tenant))) return badParameter('tenant', 'must be the id of a tenant')
-	if (region && region !== regionOf(tenant)) return badParameter('region', 'must be the region of the tenant')
-	return accept({ regions: [regionOf(tenant)], tenant })
-}

@@ -25,7 +25,7 @@ export function isolates({ kind, page }: Reading): boolean {
 
 /** Names the one change of an isolated page; see `isolates`. */
 export function poisonEntry({ kind, page }: Reading, failure: DatabaseFailure): PoisonEntry {
-	const reason = `${failure.sqlstate} ${classOf(failure)}`
+	const reason = reasonOf(failure)
 	const definition = kind === 'base' ? page.definition : page.schema
 	const [present] = pointers.parse(JSON.parse(page.upserts))
 	if (present !== undefined) return { op: 'upsert', collection: present.c, recordId: present.i, reason }
@@ -33,6 +33,11 @@ export function poisonEntry({ kind, page }: Reading, failure: DatabaseFailure): 
 	const [absent] = pointers.parse(kind === 'base' ? [] : JSON.parse(page.deletes))
 	if (absent !== undefined) return { op: 'delete', collection: absent.c, recordId: absent.i, reason }
 	return { op: 'none', collection: null, recordId: null, reason }
+}
+
+/** SQLSTATE and its class, of a failure that `refusesData`. */
+export function reasonOf(failure: DatabaseFailure): string {
+	return `${failure.sqlstate} ${classOf(failure)}`
 }
 
 const pointers = z.array(z.object({ c: z.string(), i: z.string() })).max(1)
