@@ -54,7 +54,7 @@ export function csvPath(collection: string): string {
 const count = z.int().min(0)
 const time = z.iso.datetime({ precision: 3 })
 
-const manifestVersion = 1
+export const manifestVersion = 1
 
 /** What an archive says about itself; unknown members of a known version are refused. */
 export const manifestSchema = z.strictObject({
@@ -75,6 +75,7 @@ export const manifestSchema = z.strictObject({
 			records: count.nullable(),
 			bytes: count,
 			sha256: z.string().regex(/^[0-9a-f]{64}$/),
+			crc32: z.int().min(0).max(0xffffffff),
 			/** Of each part its size and its size in the archive. */
 			parts: z.array(z.tuple([count, count])),
 		}),
@@ -92,6 +93,44 @@ export function archivePieces(layout: ExportLayout): Piece[] {
 		content: parts.get(file.path)?.map(({ key, packed }) => ({ key, length: packed })) ?? [],
 	}))
 	return zipPieces([{ path: manifestPath, stored: manifest }, ...files], layout.asOf)
+}
+
+/** What a path of an archive stands for; null for one that no archive has. */
+export function kindOfFile(
+	path: string,
+): { kind: 'schema' | 'records' | 'csv'; collection: string } | { kind: 'audit'; collection: null } | null {
+	if (path === auditPath) return { kind: 'audit', collection: null }
+	const [, collection = '', name = ''] = /^collections\/([a-z][a-z0-9_-]{0,62})\/([a-z.]+)$/.exec(path) ?? []
+	const kinds = { 'schema.json': 'schema', 'records.ndjson': 'records', 'records.csv': 'csv' } as const
+	const kind = Object.entries(kinds).find(([file]) => file === name)?.[1]
+	return kind ? { kind, collection } : null
+}
+
+/** A part of a file, where it lies in the archive. */
+export interface PlacedPart extends PackedPart {
+	offset: number
+}
+
+/** The archive that a manifest describes: its pieces, and where the parts of each file lie among them. */
+export function describedPieces(manifest: Manifest, bytes: Uint8Array): { pieces: Piece[]; parts: PlacedPart[][] } {
+	const files = manifest.files.map(({ path, bytes: size, crc32: crc, parts }, file) => ({
+		path,
+		bytes: size,
+		crc,
+		packed: sumOf(parts, ([, packed]) => packed),
+		content: parts.map(([, packed], part) => ({ key: `${file}/${part}`, length: packed })),
+	}))
+	const pieces = zipPieces([{ path: manifestPath, stored: bytes }, ...files], Date.parse(manifest.export.as_of))
+	const offsets = new Map<string, number>()
+	let offset = 0
+	for (const piece of pieces) {
+		if (!(piece instanceof Uint8Array)) offsets.set(piece.key, offset)
+		offset += piece.length
+	}
+	const parts = manifest.files.map((one, file) =>
+		one.parts.map(([size, packed], part) => ({ offset: offsets.get(`${file}/${part}`) ?? 0, bytes: size, packed })),
+	)
+	return { pieces, parts }
 }
 
 function manifestOf({ tenant, exportId, asOfSeq, asOf, files, parts }: ExportLayout): Manifest {
@@ -114,11 +153,12 @@ function manifestOf({ tenant, exportId, asOfSeq, asOf, files, parts }: ExportLay
 			records: linesIn(records),
 			audit_entries: linesIn(files.filter(({ path }) => path === auditPath)),
 		},
-		files: files.map(({ path, records: lines, bytes, sha256 }) => ({
+		files: files.map(({ path, records: lines, bytes, sha256, crc }) => ({
 			path,
 			records: lines,
 			bytes,
 			sha256,
+			crc32: crc,
 			parts: partsByPath.get(path)?.map((part): [number, number] => [part.bytes, part.packed]) ?? [],
 		})),
 	}

@@ -6,7 +6,7 @@
 import type { JournalEntry } from './chain.ts'
 import type { ErasureCall, ErasureOrder, ShardRemains } from './erasure.ts'
 import type { TenantId } from './ids.ts'
-import type { ExportInfo, ExportLayout, JobCallName, JobReply, JobRequest, JobWakeUp } from './job.ts'
+import type { ExportInfo, ExportLayout, ImportInfo, JobCallName, JobReply, JobRequest, JobWakeUp } from './job.ts'
 import type { ListQuery } from './query.ts'
 import type { Outcome } from './refusal.ts'
 import type { WebhookEvent, WebhookFilter } from './webhook.ts'
@@ -128,6 +128,9 @@ export interface Operations {
 	/** Enters the access in the journal. */
 	'export.download': { takes: { id: string }; answers: { layout: ExportLayout; position: number } }
 	'export.delete': { takes: { id: string }; answers: { position: number } }
+	'import.create': { takes: { parts: number }; answers: { import: ImportInfo; position: number } }
+	'import.get': { takes: { id: string }; answers: { import: ImportInfo } }
+	'import.upload': { takes: { id: string; part: number; key: string; bytes: number }; answers: { import: ImportInfo } }
 	'tenant.get': { takes: Record<never, never>; answers: { tenant: TenantInfo } }
 	'tenant.update': {
 		takes: {
@@ -260,6 +263,7 @@ export const changeOps = [
 	'rebuild',
 	'export',
 	'access',
+	'import',
 ] as const
 export type ChangeOp = (typeof changeOps)[number]
 

@@ -8,7 +8,7 @@ import type { JsonText } from './contract.ts'
 import type { TenantId } from './ids.ts'
 import type { DigestState } from './sha256.ts'
 
-export type JobKind = 'export'
+export type JobKind = 'export' | 'import'
 
 /**
  * `waiting` for what its owner has to bring; `running`; then `done` or `failed`. `clearing` is over: nobody may read it any more,
@@ -117,11 +117,61 @@ export interface ExportStep {
 	done: boolean
 }
 
+/** A part of an uploaded archive, in the bucket. */
+export interface UploadedPart {
+	key: string
+	bytes: number
+}
+
+export interface ImportInfo {
+	id: string
+	state: JobState
+	/** In how many parts the archive is uploaded, and how many of them are there. */
+	parts: number
+	partsDone: number
+	bytes: number
+	recordsDone: number
+	/** Null before the manifest was read. */
+	recordsTotal: number | null
+	faults: ArchiveFault[]
+	createdAt: number
+	finishedAt: number | null
+	expiresAt: number
+}
+
+/** Where the reading of an archive stands: in which file of the manifest, at which part, after how many lines. */
+export interface ImportProgress {
+	file: number
+	part: number
+	lines: number
+	/** Of the last record of this file. */
+	lastId: string
+	digest: DigestState
+	crc: number
+}
+
+/** A step of an import as the consumer did it: what one part of the archive holds, checked. */
+export interface ImportStep {
+	recordsTotal: number
+	/** Null for a file that belongs to none. */
+	collection: string | null
+	/** The text of the collection's schema, when this is the step that read it. */
+	schema: JsonText | null
+	/** A JSON array of `ArchivedRow` (core/archive-line.ts), the first from line `firstLine` of its file. */
+	rows: JsonText
+	firstLine: number
+	records: number
+	progress: ImportProgress
+	/** Everything was read. */
+	done: boolean
+}
+
 /** What a consumer asks of a job, by name. */
 export interface JobCalls {
 	open: { takes: Record<never, never>; answers: OpenJob }
 	'export.read': { takes: { cursor: ExportCursor }; answers: ExportPage | null }
 	'export.report': { takes: { revision: number; step: ExportStep }; answers: { revision: number } }
+	'import.report': { takes: { revision: number; step: ImportStep }; answers: { revision: number } }
 	/** The job cannot be finished, and says why. */
 	fail: { takes: { revision: number; faults: ArchiveFault[] }; answers: { revision: number } }
 	/** Nothing of the job is left in the bucket. */
@@ -147,6 +197,7 @@ export type JobReply<N extends JobCallName = JobCallName> =
 /** A job as its consumer finds it. */
 export type OpenJob = { revision: number } & (
 	| { work: 'export'; csv: boolean; progress: ExportProgress }
+	| { work: 'import'; parts: UploadedPart[]; progress: ImportProgress | null }
 	| { work: 'clear' }
 	| { work: 'none' }
 )

@@ -270,3 +270,15 @@ export const auditVerificationCallsMax = 20
 export const erasureRunMsMax = 86_400_000
 /** Records of erasures that were last changed longer ago are not looked at for lateness any more. */
 export const erasureWatchedMs = 90 * 86_400_000
+/** A manifest of 10 GB takes about 300 KB. */
+export const manifestBytesMax = 8 * megabyte
+/** A part of a file in an archive, unpacked: it is held in memory whole. Ours are of `archivePartBytes` or little more. */
+export const unpackedPartBytesMax = 16 * megabyte
+/** One upload of a part of an archive; the platform takes requests of 100 MB. */
+export const importPartBytesMax = 95 * megabyte
+export const importPartsMax = 1_000
+/** A finished import and its uploaded archive are kept for this long, an unfinished one fails after it. */
+export const importKeptMs = 86_400_000
+export const importRunningMsMax = 86_400_000
+/** Imports of one tenant that have not been forgotten. */
+export const importsMax = 20

@@ -29,6 +29,7 @@ const titleByCode: Record<RefusalCode, string> = {
 	unique_violation: 'A unique value is already in use',
 	schema_conflict: 'Present records violate the new schema',
 	job_running: 'A job of this kind is running',
+	tenant_not_empty: 'The tenant is not empty',
 	not_ready: 'It is not ready yet',
 	idempotency_in_progress: 'The first request with this Idempotency-Key is still running',
 	erasure_started: 'The erasure has begun and cannot be cancelled',

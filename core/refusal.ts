@@ -19,6 +19,7 @@ export const statusByCode = {
 	unique_violation: 409,
 	schema_conflict: 409,
 	job_running: 409,
+	tenant_not_empty: 409,
 	not_ready: 409,
 	idempotency_in_progress: 409,
 	erasure_started: 409,

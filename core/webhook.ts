@@ -15,6 +15,7 @@ const eventByOp = {
 	export: 'export.changed',
 	access: 'archive.downloaded',
 	erasure: 'erasure.changed',
+	import: 'import.changed',
 } as const satisfies Record<ChangeOp, string>
 
 export type WebhookEvent = (typeof eventByOp)[ChangeOp]

@@ -460,11 +460,14 @@ export class FakeShard {
 				return this.webhooks.delete(operation.id) ? accept({ position: 12 }) : refuse('not_found', 'no webhook')
 			case 'tenant.get':
 				return accept({ tenant: this.#info() })
+			case 'import.create':
 			case 'export.create':
 				return refuse('job_running', 'this shard performs no jobs')
 			case 'export.list':
 				return accept({ exports: [], next: null })
 			case 'export.get':
+			case 'import.get':
+			case 'import.upload':
 			case 'export.download':
 			case 'export.delete':
 				return refuse('not_found', 'this shard performs no jobs')

@@ -46,6 +46,17 @@ export class Jobs {
 		return Buffer.concat(bytes)
 	}
 
+	/** Uploads an archive to an import in parts, which begins it. */
+	async upload(job: string, bytes: Uint8Array, parts = 1): Promise<void> {
+		const size = Math.ceil(bytes.length / parts)
+		for (let part = 1; part <= parts; part++) {
+			const piece = bytes.slice((part - 1) * size, part * size)
+			const key = `${jobPrefix({ tenant: this.#fixture.tenant, job })}upload-${part}`
+			await this.bucket.put(key, piece)
+			await this.#fixture.ask({ name: 'import.upload', id: job, part, key, bytes: piece.length })
+		}
+	}
+
 	/** What a job has in the bucket. */
 	keysOf(job: string): string[] {
 		const { tenant } = this.#fixture

@@ -216,4 +216,20 @@ export const migrations: readonly { id: number; sql: string }[] = [
 			) STRICT, WITHOUT ROWID;
 		`,
 	},
+	{
+		id: 8,
+		sql: `
+			-- The collections of an import that is not finished: like collection, with tables that nobody sees yet.
+			CREATE TABLE import_collection (
+				name TEXT PRIMARY KEY,
+				number INTEGER NOT NULL,
+				version INTEGER NOT NULL,
+				schema TEXT NOT NULL,
+				uniques TEXT NOT NULL,
+				change TEXT,
+				created_at INTEGER NOT NULL,
+				updated_at INTEGER NOT NULL
+			) STRICT, WITHOUT ROWID;
+		`,
+	},
 ]

@@ -248,6 +248,15 @@ const rows: Record<string, Row> = {
 	'get /v1/audit': { needs: 'key:read', allowed: 200 },
 	'get /v1/audit/verification': { needs: 'key:read', allowed: 200 },
 	'post /v1/keys': { needs: 'key:keys', body: () => ({ scopes: ['keys'] }), allowed: 201 },
+	// The tenant has a collection; the other one has none.
+	'post /v1/imports': { needs: 'key:schema', body: () => ({}), allowed: 'tenant_not_empty', other: 201 },
+	'get /v1/imports/{id}': { needs: 'key:schema', path: () => `/v1/imports/${'0'.repeat(26)}`, allowed: 'not_found' },
+	'put /v1/imports/{id}/archive': {
+		needs: 'key:schema',
+		path: () => `/v1/imports/${'0'.repeat(26)}/archive`,
+		body: () => 'PK',
+		allowed: 'not_found',
+	},
 	'post /v1/exports': { needs: 'key:export', body: () => ({}), allowed: 202 },
 	'get /v1/exports': { needs: 'key:export', allowed: 200 },
 	'get /v1/exports/{id}': {

@@ -56,6 +56,7 @@ const bodies: Record<string, object> = {
 	'patch /v1/webhooks/{id}': { description: null },
 	'post /v1/webhooks/{id}/rotate-secret': { keep_previous_seconds: 1 },
 	'post /v1/exports': { csv: true },
+	'post /v1/imports': { parts: 2 },
 	'post /v1/tenants/{id}/exports': {},
 }
 

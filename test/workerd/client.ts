@@ -30,6 +30,11 @@ export function request(
 	})
 }
 
+/** Sends a request that was made elsewhere. */
+export function sendRequest(made: Request): Promise<Response> {
+	return main.fetch(made)
+}
+
 /** Sends a request to the Worker under test. */
 export function send(
 	method: string,

@@ -176,6 +176,17 @@ const rows: Record<string, Row> = {
 	},
 	'post /v1/webhooks/{id}/test': { path: made('/v1/webhooks', endpoint, '/test'), status: 202, entries: 0 },
 	'delete /v1/webhooks/{id}': { path: made('/v1/webhooks', endpoint), status: 204, entries: 1 },
+	'post /v1/imports': {
+		path: async (tenant) => {
+			// An import goes into an empty tenant.
+			expect((await send('DELETE', collection, tenant.secret)).status).toBe(204)
+			return '/v1/imports'
+		},
+		body: { parts: 1 },
+		otherBody: { parts: 2 },
+		status: 201,
+		entries: 1,
+	},
 	'post /v1/exports': { body: { csv: true }, otherBody: { csv: false }, status: 202, entries: 1 },
 	'delete /v1/exports/{id}': { path: made('/v1/exports', {}), status: 204, entries: 1 },
 	'post /v1/tenants/{id}/exports': {

@@ -16,7 +16,7 @@ import type { Control } from '../../core/control.ts'
 import { type DeadLetter, printDeadLetterId } from '../../core/dead-letter.ts'
 import { type ErasureRecord, erasureStatus } from '../../core/erasure.ts'
 import { type Region, regionOf, type TenantId } from '../../core/ids.ts'
-import type { ExportInfo, JobState } from '../../core/job.ts'
+import type { ExportInfo, ImportInfo, JobState } from '../../core/job.ts'
 import type { Freshness, ViewCollection, ViewRecord, ViewTenant } from '../../core/view.ts'
 
 /** How the shard's and the view's plain data look to a client: snake_case names and RFC 3339 times. */
@@ -220,6 +220,23 @@ export function showExport(job: ExportInfo, now: number) {
 		bytes_done: bytesDone,
 		archive_bytes: archiveBytes,
 		estimated_finish_at: state === 'running' ? estimateOf(job.createdAt, now, recordsDone, recordsTotal) : null,
+		errors: faults,
+		created_at: timeOf(job.createdAt),
+		finished_at: job.finishedAt === null ? null : timeOf(job.finishedAt),
+		expires_at: timeOf(job.expiresAt),
+	}
+}
+
+export function showImport(job: ImportInfo) {
+	const { id, state, parts, partsDone, bytes, recordsDone, recordsTotal, faults } = job
+	return {
+		id,
+		status: shownStates[state],
+		parts,
+		parts_done: partsDone,
+		bytes,
+		records_done: recordsDone,
+		records_total: recordsTotal,
 		errors: faults,
 		created_at: timeOf(job.createdAt),
 		finished_at: job.finishedAt === null ? null : timeOf(job.finishedAt),

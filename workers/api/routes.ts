@@ -7,6 +7,7 @@ import { deadLetterRoutes } from './dead-letters.ts'
 import { docsRoutes } from './docs.ts'
 import { erasureRoutes } from './erasures.ts'
 import { exportRoutes } from './exports.ts'
+import { importRoutes } from './imports.ts'
 import { incidentRoutes } from './incidents.ts'
 import { keyRoutes } from './keys.ts'
 import { metricsRoutes } from './metrics.ts'
@@ -46,6 +47,7 @@ const described: readonly Route[] = [
 	...keyRoutes,
 	...webhookRoutes,
 	...exportRoutes,
+	...importRoutes,
 ]
 
 /** Every route of the API. */
@@ -57,11 +59,12 @@ export const routeTable: readonly {
 	path: string
 	access: Access
 	mutates: boolean
+	/** In JSON. */
 	takesBody: boolean
 }[] = routes.map(({ definition, access }) => ({
 	method: definition.method,
 	path: definition.path,
 	access,
 	mutates: definition.mutates === true,
-	takesBody: definition.body !== undefined,
+	takesBody: definition.body?.media.endsWith('json') === true,
 }))

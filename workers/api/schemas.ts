@@ -8,6 +8,7 @@ import {
 	batchOperationsMax,
 	changesLimitMax,
 	graceSecondsMax,
+	importPartsMax,
 	listLimitMax,
 	nameCharsMax,
 	slugCharsMax,
@@ -220,6 +221,26 @@ export const exported = z
 	})
 	.openapi('Export')
 export const exportList = z.object({ exports: z.array(exported) }).openapi('ExportList')
+export const importParams = z.object({ id: mintedId })
+export const importInput = z
+	.strictObject({ parts: z.int().min(1).max(importPartsMax).optional() })
+	.openapi('ImportInput')
+export const imported = z
+	.object({
+		id: mintedId,
+		status: jobStatus,
+		parts: count,
+		parts_done: count,
+		bytes: count,
+		records_done: count,
+		records_total: count.nullable(),
+		errors: archiveErrors,
+		created_at: time,
+		finished_at: time.nullable(),
+		expires_at: time,
+	})
+	.openapi('Import')
+export const uploadQuery = z.object({ part: z.int().min(1).max(importPartsMax).optional() })
 export const archive = z.string().openapi({ format: 'binary' })
 export const rangeHeaders = z.object({ Range: z.string().optional().openapi({ example: 'bytes=0-1048575' }) })
 

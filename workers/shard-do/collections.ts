@@ -2,7 +2,7 @@ import type { CollectionInfo } from '../../core/contract.ts'
 import { collectionsMax, schemaChangeSyncRecordsMax } from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { parseSchema, type Schema, sameRules } from '../../core/schema.ts'
-import { identifier } from '../../db/shard/sql.ts'
+import { identifier, type Sql } from '../../db/shard/sql.ts'
 import { type Definition, listDefinitions, saveDefinition, type UniqueColumn } from './definition.ts'
 import { unknownCollection } from './records.ts'
 import { beginChange, finishChange, journalSchema, stepChange } from './schema-change.ts'
@@ -67,23 +67,7 @@ function createCollection(work: Work, name: string, schema: Schema, schemaText: 
 		'SELECT count(*) AS collections FROM collection',
 	)[0] ?? { collections: 0 }
 	if (collections >= collectionsMax) return refuse('limit_exceeded', `a tenant may have ${collectionsMax} collections`)
-	const number = work.sql.all<{ number: number }>(
-		'UPDATE tenant SET collections_created = collections_created + 1 RETURNING collections_created AS number',
-	)[0]?.number
-	if (number === undefined) throw new Error('the tenant row is missing')
-
-	const table = identifier(`c_${number}`)
-	const uniques = [...schema.fields.values()].flatMap((field, index): UniqueColumn[] =>
-		field.unique ? [{ property: field.name, column: `u_${index}`, mode: field.unique }] : [],
-	)
-	const columns = uniques.map(({ column }) => `, ${identifier(column)}`).join('')
-	// Without a rowid an insert is billed as one written row instead of two.
-	work.sql.all(
-		`CREATE TABLE ${table} (id TEXT PRIMARY KEY, version INTEGER NOT NULL, seq INTEGER NOT NULL, created_at INTEGER NOT NULL,
-			updated_at INTEGER NOT NULL, data TEXT NOT NULL${columns}) WITHOUT ROWID`,
-	)
-	for (const { column } of uniques) createUniqueIndex(work.sql, number, column)
-	createIndexes(work.sql, number, schema)
+	const { number, uniques } = createTable(work.sql, schema)
 	saveDefinition(work, {
 		name,
 		number,
@@ -96,6 +80,28 @@ function createCollection(work: Work, name: string, schema: Schema, schemaText: 
 	})
 	const position = journalSchema(work, { name, number }, 1)
 	return accept({ collection: getInfo(work, name), created: true, position })
+}
+
+/** Makes the table of a new collection, with its indexes. */
+export function createTable(sql: Sql, schema: Schema): { number: number; uniques: UniqueColumn[] } {
+	const number = sql.all<{ number: number }>(
+		'UPDATE tenant SET collections_created = collections_created + 1 RETURNING collections_created AS number',
+	)[0]?.number
+	if (number === undefined) throw new Error('the tenant row is missing')
+
+	const table = identifier(`c_${number}`)
+	const uniques = [...schema.fields.values()].flatMap((field, index): UniqueColumn[] =>
+		field.unique ? [{ property: field.name, column: `u_${index}`, mode: field.unique }] : [],
+	)
+	const columns = uniques.map(({ column }) => `, ${identifier(column)}`).join('')
+	// Without a rowid an insert is billed as one written row instead of two.
+	sql.all(
+		`CREATE TABLE ${table} (id TEXT PRIMARY KEY, version INTEGER NOT NULL, seq INTEGER NOT NULL, created_at INTEGER NOT NULL,
+			updated_at INTEGER NOT NULL, data TEXT NOT NULL${columns}) WITHOUT ROWID`,
+	)
+	for (const { column } of uniques) createUniqueIndex(sql, number, column)
+	createIndexes(sql, number, schema)
+	return { number, uniques }
 }
 
 function changeSchema(work: Work, present: Definition, schema: Schema, schemaText: string): Put {

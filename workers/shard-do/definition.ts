@@ -53,6 +53,16 @@ export function loadDefinition(sql: Sql, name: string): Definition | null {
 	return row ? compile(row) : null
 }
 
+/** A collection of an import that is not finished. */
+export function loadStaged(sql: Sql, name: string): Definition | null {
+	const row = sql.all<Row>(`SELECT ${columns} FROM import_collection WHERE name = ?`, name)[0]
+	return row ? compile(row) : null
+}
+
+export function stagedCollections(sql: Sql): { name: string; number: number }[] {
+	return sql.all('SELECT name, number FROM import_collection ORDER BY name')
+}
+
 /** A page of definitions in the order of their names. */
 export function listDefinitions(sql: Sql, after: string, limit: number): Definition[] {
 	return sql

@@ -1,5 +1,6 @@
-import type { JobCall, JobReply } from '../../core/job.ts'
+import type { ArchiveFault, JobCall, JobReply } from '../../core/job.ts'
 import { clearExport, failExport, openExport, reportExport } from './export.ts'
+import { clearImport, failImport, openImport, reportImport } from './import.ts'
 import { deleteJob, type JobRow, loadJob } from './jobs.ts'
 import type { Segments } from './segments.ts'
 import { readSnapshot } from './snapshot.ts'
@@ -13,7 +14,7 @@ export function runJobCall(work: Work, segments: Segments, id: string, call: Job
 		case 'open':
 			if (job.state === 'clearing') return { ok: true, value: { revision: job.revision, work: 'clear' } }
 			if (job.state !== 'running') return { ok: true, value: { revision: job.revision, work: 'none' } }
-			return { ok: true, value: openExport(job) }
+			return { ok: true, value: job.kind === 'export' ? openExport(job) : openImport(work, job) }
 		case 'cleared':
 			if (job.state !== 'clearing') return { ok: false, reason: 'gone' }
 			deleteJob(work.sql, id)
@@ -23,12 +24,24 @@ export function runJobCall(work: Work, segments: Segments, id: string, call: Job
 	if (job.state !== 'running') return { ok: false, reason: 'gone' }
 	if (call.name === 'export.read') return { ok: true, value: readSnapshot(work.sql, segments, call.cursor) }
 	if (job.revision !== call.revision) return { ok: false, reason: 'overtaken' }
-	if (call.name === 'fail') return { ok: true, value: { revision: failExport(work, job, call.faults) } }
-	return reportExport(work, job, call.step)
+	switch (call.name) {
+		case 'fail':
+			return { ok: true, value: { revision: fail(work, job, call.faults) } }
+		case 'export.report':
+			return reportExport(work, job, call.step)
+		case 'import.report':
+			return reportImport(work, job, call.step)
+	}
 }
 
-/** Ends a job whose time is over: what still runs has failed, everything else is deleted. */
+/** Ends a job whose time is over: what is unfinished has failed, everything else is deleted. */
 export function expireJob(work: Work, job: JobRow): void {
-	if (job.state === 'running') failExport(work, job, [{ file: '', line: null, detail: 'it took too long' }])
-	else clearExport(work, job)
+	const isUnfinished = job.state === 'running' || job.state === 'waiting'
+	if (isUnfinished) fail(work, job, [{ file: '', line: null, detail: 'it took too long' }])
+	else if (job.kind === 'export') clearExport(work, job)
+	else clearImport(work, job)
+}
+
+function fail(work: Work, job: JobRow, faults: ArchiveFault[]): number {
+	return job.kind === 'export' ? failExport(work, job, faults) : failImport(work, job, faults)
 }

@@ -5,6 +5,7 @@ import { runBatch } from './batch.ts'
 import { deleteCollection, getCollection, listCollections, putCollection } from './collections.ts'
 import { noteErasure } from './erasure.ts'
 import { createExport, deleteExport, downloadExport, getExport, listExports } from './export.ts'
+import { createImport, getImport, uploadImport } from './import.ts'
 import { createKey, deleteKey, listKeys } from './keys.ts'
 import { createRecord, deleteRecord, getRecord, listCollectionRecords, patchRecord, putRecord } from './records.ts'
 import { eraseSubject, listSubjectRequests, readSubject } from './subjects.ts'
@@ -65,6 +66,10 @@ const operations: { readonly [N in OperationName]: Rule<N> } = {
 	'webhook.rotate': { scope: 'export', does: 'write', run: rotateWebhook },
 	'webhook.test': { scope: 'export', does: 'write', run: testWebhook },
 	'webhook.delete': { scope: 'export', does: 'write', run: deleteWebhook },
+	// An import makes collections, which only `schema` may, and there are no records yet that it could change.
+	'import.create': { scope: 'schema', does: 'write', run: createImport },
+	'import.get': { scope: 'schema', does: 'read', run: getImport },
+	'import.upload': { scope: 'schema', does: 'write', run: uploadImport },
 	'export.create': { scope: 'export', operators: true, does: 'write', run: createExport },
 	'export.get': { scope: 'export', operators: true, does: 'read', run: getExport },
 	'export.list': { scope: 'export', operators: true, does: 'read', run: listExports },

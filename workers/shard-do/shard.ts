@@ -283,9 +283,22 @@ export class Shard {
 			return { ok: false, reason: 'gone' }
 		const now = this.#ports.clock()
 		const work = this.#workOf(this.#journal, { now, actor: 'system', request: null })
-		const reply = runJobCall(work, this.#journal.segments, request.job, request.call as JobCall)
+		const { segments } = this.#journal
+		const run = () => runJobCall(work, segments, request.job, request.call as JobCall)
+		const reply = Shard.reports(request.call.name) ? this.#sealed(work, run) : run()
 		if (reply.ok) this.#jobs.heard(request.job, now)
 		return reply as JobReply<N>
+	}
+
+	/** Runs what may write entries of the journal, all or nothing. */
+	#sealed<T>(work: Work, run: () => T): T {
+		const outcome = attempt(work, () => {
+			const result = run()
+			seal(work)
+			return accept(result)
+		})
+		if (!outcome.ok) throw new Error('nothing here is refused')
+		return outcome.value
 	}
 
 	/** The journal's last position, which the live feed is told; 0 before provisioning. */

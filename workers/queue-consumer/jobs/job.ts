@@ -5,6 +5,7 @@ import { type JobCallName, type JobCalls, type JobReply, type JobWakeUp, jobPref
 import { pullMsMax } from '../../../core/limits.ts'
 import { within } from '../deadline.ts'
 import { stepExport } from './export.ts'
+import { stepImport } from './import.ts'
 
 export interface JobPorts {
 	bucket(region: Region): Bucket
@@ -37,7 +38,9 @@ export async function runJob(wakeUp: JobWakeUp, ports: JobPorts, goesOn: () => b
 			await context.call({ name: 'cleared' })
 			return false
 		}
-		if (!(await stepExport(opened.value, context))) return false
+		const job = opened.value
+		const unfinished = job.work === 'export' ? await stepExport(job, context) : await stepImport(job, context)
+		if (!unfinished) return false
 	} while (goesOn())
 	return true
 }

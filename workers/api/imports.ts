@@ -1,0 +1,164 @@
+import { mintId, regionOf } from '../../core/ids.ts'
+import { jobPrefix } from '../../core/job.ts'
+import { importPartBytesMax, importPartsMax } from '../../core/limits.ts'
+import { accept, type Outcome, refuse } from '../../core/refusal.ts'
+import type { Handled, TenantCall } from './call.ts'
+import { execute, reach } from './reach.ts'
+import { showImport } from './representation.ts'
+import { badParameter, readIdempotency, readInteger, readQuery, readShape } from './request.ts'
+import { respondReply } from './respond.ts'
+import { type Route, tenantRoute } from './route.ts'
+import { archive, imported, importInput, importParams, uploadQuery } from './schemas.ts'
+
+const tag = 'Imports'
+const example = {
+	id: '01k9zq4m3c8t5w2x7v6y0r1n4p',
+	status: 'running',
+	parts: 1,
+	parts_done: 1,
+	bytes: 41_900,
+	records_done: 400,
+	records_total: 1000,
+	errors: [],
+	created_at: '2026-11-22T19:50:49.120Z',
+	finished_at: null,
+	expires_at: '2026-11-23T19:50:49.120Z',
+}
+
+export const importRoutes: readonly Route[] = [
+	tenantRoute(
+		{
+			method: 'post',
+			path: '/v1/imports',
+			scope: 'schema',
+			tag,
+			summary: 'Begin an import into this empty tenant',
+			description:
+				'Then upload the archive of an export, as it was downloaded, in as many parts as are said here: each part is a piece of the file, in order, of at most 95 MB. With the last of them the import begins. Nothing of it is seen before all of it has been checked.',
+			body: { media: 'application/json', schema: importInput, example: { parts: 1 } },
+			answers: {
+				201: {
+					description: 'Waits for its archive',
+					schema: imported,
+					example: { ...example, status: 'waiting' },
+					headers: ['Location', 'Freehold-Position'],
+				},
+			},
+			refusals: [
+				'invalid_json',
+				'payload_too_large',
+				'unsupported_media_type',
+				'validation_failed',
+				'limit_exceeded',
+				'job_running',
+				'tenant_not_empty',
+				'storage_full',
+			],
+			mutates: true,
+		},
+		async (call) => {
+			const body = await readShape(call, importInput)
+			if (!body.ok) return body
+			const idempotency = readIdempotency(call, body.value.text)
+			if (!idempotency.ok) return idempotency
+			const reply = await execute(
+				call,
+				{ name: 'import.create', parts: body.value.value.parts ?? 1 },
+				idempotency.value,
+			)
+			if (!reply.ok) return reply
+			const { import: created, position } = reply.value
+			const headers = { Location: `/v1/imports/${created.id}`, 'Freehold-Position': String(position) }
+			return respondReply(call, reply, 201, JSON.stringify(showImport(created)), headers)
+		},
+	),
+	tenantRoute(
+		{
+			method: 'get',
+			path: '/v1/imports/{id}',
+			scope: 'schema',
+			tag,
+			summary: 'Read an import and its progress',
+			params: importParams,
+			answers: {
+				200: {
+					description: 'The import; what was wrong with its archive is told by file and line',
+					schema: imported,
+					example,
+				},
+			},
+			refusals: ['not_found'],
+		},
+		async (call) => {
+			const id = readImportId(call)
+			if (!id.ok) return id
+			const reply = await execute(call, { name: 'import.get', id: id.value })
+			return reply.ok ? respondReply(call, reply, 200, JSON.stringify(showImport(reply.value.import))) : reply
+		},
+	),
+	tenantRoute(
+		{
+			method: 'put',
+			path: '/v1/imports/{id}/archive',
+			scope: 'schema',
+			tag,
+			summary: 'Upload the archive, or a part of it',
+			description: 'The body is sent with its `Content-Length`. A part may be sent again until the last one is there.',
+			params: importParams,
+			query: uploadQuery,
+			body: { media: 'application/zip', schema: archive, example: 'PK…' },
+			answers: { 200: { description: 'Taken', schema: imported, example } },
+			refusals: ['not_found', 'not_ready', 'payload_too_large', 'unknown_field'],
+		},
+		uploadPart,
+	),
+]
+
+async function uploadPart(call: TenantCall): Handled {
+	const id = readImportId(call)
+	if (!id.ok) return id
+	const asked = readQuery(call, ['part'])
+	if (!asked.ok) return asked
+	const part = readInteger('part', asked.value.part, { min: 1, max: importPartsMax, absent: 1 })
+	if (!part.ok) return part
+	// Only whoever may upload gets anything into the bucket.
+	const present = await execute(call, { name: 'import.get', id: id.value })
+	if (!present.ok) return present
+	const { state, parts } = present.value.import
+	if (state !== 'waiting') return refuse('not_ready', 'the import has its archive already')
+	if (part.value > parts) {
+		const errors = [{ pointer: 'part', detail: `must be an integer from 1 to ${parts}` }]
+		return refuse('invalid_request', 'part is not well-formed', { errors })
+	}
+	const length = readLength(call)
+	if (!length.ok) return length
+	const { clock, random } = call.ports
+	const key = `${jobPrefix({ tenant: call.tenant, job: id.value })}${mintId(clock(), random)}`
+	const stored = await store(call, key, length.value)
+	if (!stored.ok) return stored
+	const reply = await execute(call, { name: 'import.upload', id: id.value, part: part.value, key, bytes: length.value })
+	return reply.ok ? respondReply(call, reply, 200, JSON.stringify(showImport(reply.value.import))) : reply
+}
+
+async function store(call: TenantCall, key: string, bytes: number): Promise<Outcome<void>> {
+	const { body } = call.c.req.raw
+	const bucket = call.ports.bucket(regionOf(call.tenant))
+	if (body !== null) return reach(call, 'bucket.upload', () => bucket.upload(key, body, bytes))
+	return refuse('invalid_request', 'the body is missing', { errors: [{ pointer: '', detail: 'must be an archive' }] })
+}
+
+/** An object is stored as a stream, whose length must be known. */
+function readLength(call: TenantCall): Outcome<number> {
+	const header = call.c.req.header('Content-Length')
+	if (header === undefined || !/^[0-9]{1,15}$/.test(header) || Number(header) === 0)
+		return badParameter('Content-Length', 'must say how long the body is')
+	if (Number(header) > importPartBytesMax)
+		return refuse('payload_too_large', `a part of an archive has at most ${importPartBytesMax} bytes`)
+	return accept(Number(header))
+}
+
+function readImportId(call: TenantCall): Outcome<string> {
+	const id = call.c.req.param('id') ?? ''
+	const isId = importParams.shape.id.safeParse(id).success
+	return isId ? accept(id) : refuse('not_found', 'there is no import with this id')
+}
