@@ -23,6 +23,8 @@ export const collectionsMax = 500
 export const uniquePropertiesMax = 16
 /** Each index costs one more written row per write. */
 export const indexedPropertiesMax = 16
+/** A hundred years; more would mean no limit. */
+export const retentionDaysMax = 36_500
 /** Index keys over 2,704 bytes are refused by Postgres, and text that long is no key. */
 export const uniqueTextBytesMax = 1 * kilobyte
 export const keysPerTenantMax = 1_000

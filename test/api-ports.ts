@@ -67,6 +67,10 @@ export class Edge {
 			control: (region) => this.#control(region),
 			bucket: () => this.bucket,
 			claim: (kind, value) => this.#claim(`${kind}/${value}`),
+			retention: () => ({
+				...{ object_history: 30, database_history: 7, bucket: 0 },
+				...{ queue: 4, dead_letter_queue: 5, logs: 6 },
+			}),
 			claimName: (kind, value) => `${kind}/${value}`,
 			erasures: () => this.#erasures(),
 			certificateKey: async () => (await signerOf(Buffer.alloc(32).toString('base64url'))).publicKey,
@@ -288,6 +292,8 @@ export class FakeShard {
 	readonly #answers = new Map<string, { fingerprint: string; reply: Reply<never> }>()
 	readonly sockets: FakeSocket[] = []
 	provisioned: Provisioning | null = null
+	/** In their order. */
+	collectionNames = ['a', 'b', 'c']
 	/** Refuses the next commands. */
 	refusal: Refusal | null = null
 	rate: Reply<unknown>['rate'] = null
@@ -416,7 +422,7 @@ export class FakeShard {
 				return accept({ collection, created: true, position: 3 })
 			}
 			case 'collection.list': {
-				const names = ['a', 'b', 'c'].filter((name) => name > (operation.after ?? ''))
+				const names = this.collectionNames.filter((name) => name > (operation.after ?? ''))
 				const collections = names
 					.slice(0, operation.limit)
 					.map((name) => ({ name, schema: '{}', records: 0, createdAt: 0, updatedAt: 0, change: null }))

@@ -518,6 +518,7 @@ export const hostileSchemas: Record<string, unknown> = {
 	'properties that are a list': { properties: [] },
 	'a unique list': { properties: { a: { type: 'array', 'x-unique': true } } },
 	'a unique property of an object': { properties: { a: { properties: { b: { type: 'string', 'x-unique': true } } } } },
+	'a retention of no days': { 'x-retention-days': 0 },
 	'an unknown annotation': { properties: { a: { type: 'string', 'x-secret': true } } },
 	'a unique mode that does not exist': { properties: { a: { type: 'string', 'x-unique': 'maybe' } } },
 	'an index on a strange name': { properties: { 'a"; DROP TABLE tenant; --': { type: 'string', 'x-index': true } } },

@@ -68,6 +68,7 @@ export function apiPorts(env: Env): ApiPorts {
 		bucket: (region) => cellOf(env, region).bucket,
 		erasures: (region) => cellOf(env, region).erasures,
 		certificateKey: async () => (await signerOf(env.CERTIFICATE_SECRET)).publicKey,
+		retention: () => retentionOf(env),
 		claimName: (kind, value) => claimName(env, kind, value),
 		claim: (kind, value) => claimOf(env, kind, value),
 		view: createView({ regions: databases, now: Date.now, sleep }),

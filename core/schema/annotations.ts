@@ -1,5 +1,5 @@
 import type { ScalarType } from '../contract.ts'
-import { indexedPropertiesMax, uniquePropertiesMax } from '../limits.ts'
+import { indexedPropertiesMax, retentionDaysMax, uniquePropertiesMax } from '../limits.ts'
 import { escapeToken, isObject } from './json.ts'
 import type { Parsing } from './parse.ts'
 
@@ -22,6 +22,8 @@ export interface Annotations {
 	personal: readonly string[]
 	indexMeta: readonly MetaField[]
 	subject: string | null
+	/** Records go when they are so many days old; null for never. */
+	retentionDays: number | null
 }
 
 /** What the system keeps for every record and can index. */
@@ -46,7 +48,10 @@ export function readAnnotations(schema: Readonly<Record<string, unknown>>, parsi
 		if (field !== null) fields.set(name, field)
 		if (property.subject(field)) subjects.push(name)
 	}
+	const retentionDays = retentionOf(schema, parsing)
 	const indexMeta = metaIndexes(schema, parsing)
+	// Without one, finding what is old would read all of the collection.
+	if (retentionDays !== null && !indexMeta.includes('created_at')) indexMeta.push('created_at')
 	const uniques = [...fields.values()].filter((field) => field.unique !== false).length
 	const indexes = [...fields.values()].filter((field) => field.index).length + indexMeta.length
 	if (uniques > uniquePropertiesMax)
@@ -55,7 +60,8 @@ export function readAnnotations(schema: Readonly<Record<string, unknown>>, parsi
 		parsing.fault('/properties', `must not have more than ${indexedPropertiesMax} indexes`)
 	for (const name of subjects.slice(1))
 		parsing.fault(`/properties/${escapeToken(name)}/x-subject`, 'must not stand on a second property')
-	return { fields, properties: new Set(Object.keys(declared)), personal, indexMeta, subject: subjects[0] ?? null }
+	const properties = new Set(Object.keys(declared))
+	return { fields, properties, personal, indexMeta, subject: subjects[0] ?? null, retentionDays }
 }
 
 /** One property of the root while its annotations are read. */
@@ -146,9 +152,17 @@ function isScalarType(type: unknown): type is ScalarType {
 
 function metaIndexes(schema: Readonly<Record<string, unknown>>, parsing: Parsing): MetaField[] {
 	const value = Object.hasOwn(schema, 'x-index') ? schema['x-index'] : []
-	if (Array.isArray(value) && value.every(isMetaField) && new Set(value).size === value.length) return value
+	if (Array.isArray(value) && value.every(isMetaField) && new Set(value).size === value.length) return [...value]
 	parsing.fault('/x-index', `must be a list of different names of ${metaFields.join(', ')}`)
 	return []
+}
+
+function retentionOf(schema: Readonly<Record<string, unknown>>, parsing: Parsing): number | null {
+	if (!Object.hasOwn(schema, 'x-retention-days')) return null
+	const days = schema['x-retention-days']
+	if (typeof days === 'number' && Number.isInteger(days) && days >= 1 && days <= retentionDaysMax) return days
+	parsing.fault('/x-retention-days', `must be a whole number from 1 to ${retentionDaysMax}`)
+	return null
 }
 
 function isMetaField(name: unknown): name is MetaField {

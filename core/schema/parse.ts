@@ -27,14 +27,14 @@ const keywords: ReadonlyMap<string, Keyword> = new Map([
 ])
 
 /**
- * The part of draft 2020-12 that schemas may use, besides the annotations `x-unique`, `x-index`, `x-personal` and
- * `x-subject`. Everything else is refused, so that a schema never promises what nobody checks.
+ * The part of draft 2020-12 that schemas may use, besides the annotations `x-unique`, `x-index`, `x-personal`,
+ * `x-subject` and `x-retention-days`. Everything else is refused, so that a schema never promises what nobody checks.
  */
 export const supportedKeywords: readonly string[] = [...keywords.keys()]
 
 /** Which annotations of ours may stand where; `schema-annotations.ts` reads them. */
 const annotations: Record<Standing, readonly string[]> = {
-	root: ['x-index'],
+	root: ['x-index', 'x-retention-days'],
 	property: ['x-unique', 'x-index', 'x-personal', 'x-subject'],
 	inner: [],
 }

@@ -46,7 +46,19 @@ test('fields are the top-level properties typed as one scalar or null', () => {
 	expect(schema.indexMeta).toEqual(['updated_at', 'created_at'])
 	expect(schema.subject).toBe('subject')
 	expect(schema.properties.size).toBe(13)
-	expect(parsed(true)).toMatchObject({ personal: [], indexMeta: [], subject: null })
+	expect(parsed(true)).toMatchObject({ personal: [], indexMeta: [], subject: null, retentionDays: null })
+})
+
+test('a collection that limits the age of its records has an index to find the old ones by', () => {
+	expect(parsed({ 'x-retention-days': 30 })).toMatchObject({ retentionDays: 30, indexMeta: ['created_at'] })
+	const both = parsed({ 'x-retention-days': 1, 'x-index': ['created_at', 'updated_at'] })
+	expect(both.indexMeta).toEqual(['created_at', 'updated_at'])
+	for (const days of [0, -1, 1.5, '30', null, true, [30], 36_501, 1e300])
+		expect({ days, pointers: pointersOf({ 'x-retention-days': days }) }).toEqual({
+			days,
+			pointers: ['/x-retention-days'],
+		})
+	expect(pointersOf({ items: { 'x-retention-days': 3 } })).toEqual(['/items/x-retention-days'])
 })
 
 test('an annotation that could not do what it says is refused at its place', () => {

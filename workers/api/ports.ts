@@ -1,5 +1,5 @@
 import type { Bucket } from '../../core/bucket.ts'
-import type { PublicKey } from '../../core/certificate.ts'
+import type { PublicKey, RetentionDays } from '../../core/certificate.ts'
 import type { Shard } from '../../core/contract.ts'
 import type { Claim, ControlStore } from '../../core/control.ts'
 import type { DeadLetterOrder } from '../../core/dead-letter.ts'
@@ -25,6 +25,8 @@ export interface ApiPorts {
 	erasures(region: Region): ErasureStore
 	/** The public key of the certificates. */
 	certificateKey(): Promise<PublicKey>
+	/** For how long this deployment's stores can bring back what was deleted in them. */
+	retention(): RetentionDays
 	/** The name of a claim, which tells nothing about its value. */
 	claimName(kind: ClaimKind, value: string): string
 	/** The claim of a value. The implementation hashes the value, so it may hold anything. */

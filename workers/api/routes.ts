@@ -3,6 +3,7 @@ import { auditRoutes } from './audit.ts'
 import { batchRoutes } from './batch.ts'
 import { changeRoutes } from './changes.ts'
 import { collectionRoutes } from './collections.ts'
+import { dataMapRoutes } from './data-map.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
 import { docsRoutes } from './docs.ts'
 import { erasureRoutes } from './erasures.ts'
@@ -44,6 +45,7 @@ const described: readonly Route[] = [
 	...changeRoutes,
 	...auditRoutes,
 	...subjectRoutes,
+	...dataMapRoutes,
 	...keyRoutes,
 	...webhookRoutes,
 	...exportRoutes,

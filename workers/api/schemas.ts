@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { keySet } from '../../core/certificate.ts'
 import { changeOps, scopes, webhookDisabledReasons, webhookFailures } from '../../core/contract.ts'
+import { fieldStores } from '../../core/data-map.ts'
 import { deadLetterOps, deadLetterStates } from '../../core/dead-letter.ts'
 import { erasureStatuses, erasureSteps } from '../../core/erasure.ts'
 import { recordIdPattern } from '../../core/ids.ts'
@@ -497,3 +498,36 @@ export const assetParams = z.object({ file: z.string() })
 export const html = z.string()
 export const javascript = z.string()
 export const css = z.string()
+
+const mappedField = z.object({
+	name: z.string(),
+	purpose: z.string().nullable(),
+	types: z.array(z.string()),
+	personal: z.boolean(),
+	subject: z.boolean(),
+	unique: z.boolean(),
+	index: z.boolean(),
+	stores: z.array(z.enum(fieldStores)),
+})
+const mappedCollection = z.object({
+	name: z.string(),
+	purpose: z.string().nullable(),
+	records: count,
+	retention_days: count.nullable(),
+	open: z.boolean(),
+	fields: z.array(mappedField),
+})
+export const dataMap = z
+	.object({
+		format: z.literal('freehold-data-map/1'),
+		tenant: tenantIdText,
+		region: z.string(),
+		generated_at: time,
+		collections: z.array(mappedCollection),
+		stores: z.array(
+			z.object({ store: z.string(), holds: z.string(), place: z.string(), kept: z.string(), recoverable_days: count }),
+		),
+		processing: z.array(z.string()),
+		recipients: z.array(z.object({ recipient: z.string(), receives: z.string() })),
+	})
+	.openapi('DataMap')

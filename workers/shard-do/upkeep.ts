@@ -5,6 +5,7 @@ import type { Catalog } from './catalog.ts'
 import { runningChange } from './definition.ts'
 import type { Idempotencies } from './idempotency.ts'
 import type { Journal } from './journal.ts'
+import { Retention } from './retention.ts'
 import { failChange, stepChange } from './schema-change.ts'
 import { stepDigest } from './summing.ts'
 import { readCheckpoint } from './totals.ts'
@@ -18,7 +19,7 @@ const checkpointEntries = 10_000
 
 /**
  * What the shard does for itself whenever its alarm or timer rings: it goes on with a change of schema and with digests that
- * are computed anew, saves a checkpoint, and drops what is old enough. It knows how far the view has come, because nothing
+ * are computed anew, deletes records whose time is over, saves a checkpoint, and drops what is old enough. It knows how far the view has come, because nothing
  * goes before the view has it.
  */
 export class Upkeep {
@@ -38,6 +39,7 @@ export class Upkeep {
 	#dropWaits = false
 	/** Whether a change of schema may be running; true until a ring has found none. */
 	#changing = true
+	readonly #retention = new Retention()
 	/** Whether digests have become whole that no checkpoint holds. */
 	#digested = false
 
@@ -65,6 +67,7 @@ export class Upkeep {
 	/** A change of schema may have begun. */
 	schemaChanged(): void {
 		this.#changing = true
+		this.#retention.schemaChanged()
 	}
 
 	/** What the view should come to at the head; null while nobody can say. */
@@ -79,7 +82,12 @@ export class Upkeep {
 	ring(work: Work): number {
 		const { journal, now } = work
 		const { totals } = journal
-		if (this.#changing) this.#changing = this.#sql.transaction(() => stepsOn(work))
+		if (this.#changing) {
+			this.#changing = this.#sql.transaction(() => stepsOn(work))
+			// The step may have put a schema in force.
+			this.#retention.schemaChanged()
+		}
+		const expiryAt = this.#sql.transaction(() => this.#retention.ring(work))
 		journal.commit()
 		if (totals.unsummed()) this.#digested = stepDigest(this.#sql, this.#catalog, totals)
 		const last = journal.head
@@ -91,7 +99,7 @@ export class Upkeep {
 			this.#maintenanceAt = Math.min(...dates.map((date) => date ?? Number.POSITIVE_INFINITY))
 		}
 		const unfinished = this.#changing || totals.unsummed() !== null
-		return unfinished ? Math.min(this.#maintenanceAt, now + 1) : this.#maintenanceAt
+		return Math.min(this.#maintenanceAt, expiryAt, unfinished ? now + 1 : Number.POSITIVE_INFINITY)
 	}
 
 	/** While writes go on, a checkpoint a second would be one more row to pay; it waits for a ring after the last of them. */

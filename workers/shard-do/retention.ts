@@ -1,0 +1,78 @@
+import { accept } from '../../core/refusal.ts'
+import type { Sql } from '../../db/shard/sql.ts'
+import { dropAnswersAbout } from './idempotency.ts'
+import { deleteRecord } from './records.ts'
+import { attempt, seal, type Work } from './work.ts'
+
+/** Records that one ring deletes; a few dozen milliseconds, during which the tenant waits. */
+const stepRecords = 1_000
+const dayMs = 86_400_000
+
+/**
+ * Deletes records that are older than their collection's `x-retention-days`, as their owner would: each by an entry of its
+ * own, which the view, webhooks and digests follow. When the next one is due is kept in memory, so that a ring before then
+ * asks nothing of storage.
+ */
+export class Retention {
+	/** In milliseconds; a new instance looks at once. */
+	#dueAt = 0
+
+	/** A schema may ask for another time now. */
+	schemaChanged(): void {
+		this.#dueAt = 0
+	}
+
+	/** One step, if it is due; answers when the next one is, in milliseconds, or infinity for never. */
+	ring(work: Work): number {
+		if (work.now < this.#dueAt) return this.#dueAt
+		const step = { ...work, actor: 'system:retention' }
+		const outcome = attempt(step, () => {
+			const dueAt = expireRecords(step)
+			seal(step)
+			return accept(dueAt)
+		})
+		if (!outcome.ok) throw new Error('deleting what is old was refused')
+		this.#dueAt = outcome.value
+		return this.#dueAt
+	}
+}
+
+function expireRecords(work: Work): number {
+	let left = stepRecords
+	let dueAt = Number.POSITIVE_INFINITY
+	for (const name of retainingCollections(work.sql)) {
+		const definition = work.catalog.definition(name)
+		const days = definition?.schema.retentionDays ?? null
+		if (!definition || days === null) continue
+		const keptMs = days * dayMs
+		const old = work.sql.all<{ id: string }>(
+			`SELECT id FROM ${definition.table} WHERE created_at <= ? ORDER BY created_at, id LIMIT ?`,
+			work.now - keptMs,
+			left,
+		)
+		for (const { id } of old) {
+			const deleted = deleteRecord(work, { collection: name, id, ifMatch: null })
+			if (!deleted.ok) throw new Error('a record vanished while it expired')
+		}
+		if (old.length > 0)
+			dropAnswersAbout(
+				work.sql,
+				old.map(({ id }) => id),
+			)
+		left -= old.length
+		if (left === 0) return work.now + 1
+		const [oldest] = work.sql.all<{ at: number }>(
+			`SELECT created_at AS at FROM ${definition.table} ORDER BY created_at, id LIMIT 1`,
+		)
+		// A record that comes after this look is younger, so an empty collection has nothing due before then.
+		dueAt = Math.min(dueAt, (oldest?.at ?? work.now) + keptMs)
+	}
+	return dueAt
+}
+
+/** Collections whose schema in force limits the age of records. */
+function retainingCollections(sql: Sql): string[] {
+	return sql
+		.all<{ name: string }>(`SELECT name FROM collection WHERE json_extract(schema, '$."x-retention-days"') > 0`)
+		.map(({ name }) => name)
+}
