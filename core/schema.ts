@@ -64,6 +64,6 @@ export function normaliseUnique(
 	// Adding zero turns -0 into 0.
 	if (typeof value === 'number') return value + 0
 	const text = value.normalize('NFC')
-	// Upper case first, so that ß meets SS and the final sigma meets the other one.
-	return mode === 'ci' ? text.toUpperCase().toLowerCase().normalize('NFC') : text
+	// By way of upper case, so that ß meets SS and the final sigma meets the other one; ẞ becomes ß first.
+	return mode === 'ci' ? text.toLowerCase().toUpperCase().toLowerCase().normalize('NFC') : text
 }
