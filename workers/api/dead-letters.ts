@@ -152,10 +152,10 @@ export const deadLetterRoutes: readonly Route[] = [
 
 /** The API only reads the view, so a wish travels to the consumer. */
 async function order(call: OperatorCall, intent: DeadLetterOrder['intent']): Handled {
-	const position = readPosition(call)
-	if (!position.ok) return position
 	const idempotency = readIdempotency(call, '')
 	if (!idempotency.ok) return idempotency
+	const position = readPosition(call)
+	if (!position.ok) return position
 	const now = call.ports.clock()
 	const minted = { id: mintId(now, call.ports.random), at: now }
 	const ordered = await once(call, idempotency.value, { minted, schema: mintedOrder }, async (first, replayed) => {
