@@ -58,7 +58,9 @@ test('every operation has a name of its own, describes its parameters and shows 
 			Object.keys(responses).some((status) => status.startsWith('2')),
 			path,
 		).toBe(true)
-		for (const [name, { schema, example }] of Object.entries(requestBody?.content ?? {}))
+		const taken = Object.entries(requestBody?.content ?? {})
+		// A file has no JSON to hold against a schema.
+		for (const [name, { schema, example }] of taken.filter(([name]) => name.endsWith('json')))
 			expect(compile(schema).validate(example), `${method} ${path} ${name}`).toEqual([])
 		for (const [status, { content = {} }] of Object.entries(responses)) {
 			const shown = content['application/json'] as { schema: never; example?: unknown } | undefined

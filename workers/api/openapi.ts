@@ -1,6 +1,7 @@
 import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi'
 import { problemOf } from '../../core/problem.ts'
 import { type RefusalCode, statusByCode } from '../../core/refusal.ts'
+import type { ApiPorts } from './ports.ts'
 import { respondJson } from './respond.ts'
 import { type AnswerDefinition, publicRoute, type Route } from './route.ts'
 import { openApi, problem } from './schemas.ts'
@@ -19,14 +20,14 @@ export function openApiRoute(others: readonly Route[]): Route {
 		},
 		async (call) => {
 			// Made once, when somebody asks: most isolates never need it.
-			text ??= JSON.stringify(openApiDocument([...others, route], call.ports.config.version))
+			text ??= JSON.stringify(openApiDocument([...others, route], call.ports.config))
 			return respondJson(call, 200, text)
 		},
 	)
 	return route
 }
 
-function openApiDocument(routes: readonly Route[], version: string): object {
+function openApiDocument(routes: readonly Route[], { version, regions }: ApiPorts['config']): object {
 	const described = new OpenAPIHono()
 	const registry = described.openAPIRegistry
 	registry.registerComponent('securitySchemes', 'apiKey', {
@@ -40,7 +41,7 @@ function openApiDocument(routes: readonly Route[], version: string): object {
 		description: 'A token of the operator.',
 	})
 	for (const route of routes) registry.registerPath(describeRoute(route))
-	return described.getOpenAPI31Document({
+	const document = described.getOpenAPI31Document({
 		openapi: '3.1.0',
 		info: {
 			title: 'Freehold',
@@ -50,6 +51,9 @@ function openApiDocument(routes: readonly Route[], version: string): object {
 		},
 		servers: [{ url: '/' }],
 	})
+	// Which regions there are is configuration: the routes only know how one is written.
+	const schemas = { ...document.components?.schemas, Region: { type: 'string', enum: [...regions] } }
+	return { ...document, components: { ...document.components, schemas } }
 }
 
 const securityByAudience = { public: [], operator: [{ operatorToken: [] }], tenant: [{ apiKey: [] }] }

@@ -3,6 +3,7 @@ import { ruleNames } from '../../core/alert.ts'
 import { incidentStatuses } from '../../core/incident.ts'
 import { incidentNoteCharsMax, incidentTitleCharsMax, silenceMinutesMax, usagePeriodsMax } from '../../core/limits.ts'
 import { usageGrains } from '../../core/metrics.ts'
+import { regionName } from './schemas.ts'
 
 /** The shapes of what the operator watches with. */
 
@@ -126,7 +127,7 @@ export const incidentList = z.object({ incidents: z.array(incidentSummary) }).op
 const noteText = z.string().max(incidentNoteCharsMax).regex(/\S/, 'must not be blank')
 export const incidentInput = z
 	.strictObject({
-		region: z.string().optional(),
+		region: regionName.optional(),
 		title: z.string().max(incidentTitleCharsMax).regex(/\S/, 'must not be blank'),
 		text: noteText,
 	})

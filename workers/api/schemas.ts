@@ -40,6 +40,8 @@ const slugText = z
 	.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be lower-case letters, digits and inner hyphens')
 const nameText = z.string().max(nameCharsMax).regex(/\S/, 'must not be blank')
 const regionText = z.string().regex(/^[a-z][a-z0-9]{0,15}$/)
+/** In the document of a deployment, one of the regions that it serves. */
+export const regionName = regionText.openapi('Region')
 const status = z.enum(['active', 'suspended'])
 
 export const problem = z
@@ -248,7 +250,7 @@ export const rangeHeaders = z.object({ Range: z.string().optional().openapi({ ex
 export const tenantParams = z.object({ id: tenantIdText })
 export const tenantExportParams = tenantParams.extend({ export: mintedId })
 export const tenantInput = z
-	.strictObject({ slug: slugText, name: nameText, region: regionText.optional() })
+	.strictObject({ slug: slugText, name: nameText, region: regionName.optional() })
 	.openapi('TenantInput')
 const limits = z.object({ requests_per_second: z.int().min(1).max(1_000_000), storage_bytes: z.int().min(1) })
 export const tenantPatch = z
@@ -408,7 +410,7 @@ const rebuildState = z.enum(['listing', 'running', 'done'])
 const rebuildPart = { state: rebuildState, shards: doneOf, records: doneOf, finished_at: time.nullable() }
 export const rebuildParams = z.object({ id: mintedId })
 export const rebuildInput = z
-	.strictObject({ tenant: tenantIdText.optional(), region: regionText.optional() })
+	.strictObject({ tenant: tenantIdText.optional(), region: regionName.optional() })
 	.openapi('RebuildInput')
 export const rebuild = z
 	.object({
