@@ -49,7 +49,8 @@ function uploadedBytes(parts: UploadedPart[], bucket: Bucket): ArchiveBytes {
 
 const fileStart = { part: 0, lines: 0, lastId: '', digest: startDigest(), crc: 0 }
 
-async function readStep(archive: OpenArchive, before: ImportProgress | null): Promise<ImportStep> {
+/** Reads and checks the next part of an archive; at first, what the manifest says of its files. @throws ArchiveError */
+export async function readStep(archive: OpenArchive, before: ImportProgress | null): Promise<ImportStep> {
 	checkFiles(archive.manifest)
 	const at = before ?? { file: 0, ...fileStart }
 	const recordsTotal = archive.manifest.counts.records
