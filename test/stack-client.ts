@@ -61,6 +61,11 @@ export class Client {
 		return { status: response.status, headers: response.headers, text, body: text === '' ? null : JSON.parse(text) }
 	}
 
+	/** For bodies that are no JSON. */
+	fetch(path: string, init: RequestInit = {}): Promise<Response> {
+		return fetch(`${this.#url}${path}`, { ...init, headers: { Authorization: `Bearer ${this.#bearer}` } })
+	}
+
 	/** A GET whose answer goes on until the signal ends it. */
 	stream(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
 		return fetch(`${this.#url}${path}`, { headers: { Authorization: `Bearer ${this.#bearer}`, ...headers }, signal })
