@@ -71,6 +71,12 @@ export interface Sample {
 	rebuilding: boolean
 }
 
+/** What a sample is when the view holds all of the shard. */
+export function wholeOf(shard: ScriptedShard): Sample {
+	const { head } = shard
+	return { rows: shard.stateAt(head), appliedSeq: head, readSeq: head, deadLetters: 0, rebuilding: false }
+}
+
 export async function sampleOf(database: Database, tenant: string): Promise<Sample> {
 	const [rows = [], marks = [], letters = []] = await database.read([
 		{ text: 'SELECT collection, id, version, data::text FROM record WHERE tenant_id = $1', params: [tenant] },

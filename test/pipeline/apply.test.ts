@@ -7,7 +7,7 @@ import { type Database, DatabaseFailure } from '../../db/neon/client.ts'
 import { countTenant, eraseTenant } from '../../db/neon/erase.ts'
 import { postgresStore, ViewWriter } from '../../db/neon/writer.ts'
 import { consume } from '../../workers/queue-consumer/consumer.ts'
-import { message, sampleOf, type TestPorts, testPorts, violations } from '../consumer-ports.ts'
+import { message, sampleOf, type TestPorts, testPorts, violations, wholeOf } from '../consumer-ports.ts'
 import { ScriptedShard } from '../scripted-shard.ts'
 import { race } from './race.ts'
 import { startViewStack, type ViewStack } from './view-stack.ts'
@@ -32,14 +32,7 @@ beforeEach(async () => {
 })
 
 async function expectEqual(shard: ScriptedShard): Promise<void> {
-	const sample = await sampleOf(view, shard.tenant)
-	expect(sample).toEqual({
-		rows: shard.stateAt(shard.head),
-		appliedSeq: shard.head,
-		readSeq: shard.head,
-		deadLetters: 0,
-		rebuilding: false,
-	})
+	expect(await sampleOf(view, shard.tenant)).toEqual(wholeOf(shard))
 }
 
 /** The watermark of a shard that the view follows from now on. */

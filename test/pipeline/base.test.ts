@@ -4,7 +4,7 @@ import type { Watermark } from '../../core/watermark.ts'
 import type { Database } from '../../db/neon/client.ts'
 import { postgresStore, ViewWriter } from '../../db/neon/writer.ts'
 import { consume } from '../../workers/queue-consumer/consumer.ts'
-import { message, sampleOf, type TestPorts, testPorts, violations } from '../consumer-ports.ts'
+import { message, sampleOf, type TestPorts, testPorts, violations, wholeOf } from '../consumer-ports.ts'
 import { ScriptedShard } from '../scripted-shard.ts'
 import { race } from './race.ts'
 import { startViewStack, type ViewStack } from './view-stack.ts'
@@ -24,13 +24,7 @@ afterAll(() => stack?.stop())
 beforeEach(() => stack.reset())
 
 async function expectEqual(shard: ScriptedShard): Promise<void> {
-	expect(await sampleOf(view, shard.tenant)).toEqual({
-		rows: shard.stateAt(shard.head),
-		appliedSeq: shard.head,
-		readSeq: shard.head,
-		deadLetters: 0,
-		rebuilding: false,
-	})
+	expect(await sampleOf(view, shard.tenant)).toEqual(wholeOf(shard))
 }
 
 /** Delivers a wake-up, and what the consumer itself then announces, until it announces nothing. */

@@ -275,3 +275,18 @@ test('HEAD and a stream that nobody reads hold nothing up', async () => {
 	expect(seqs(await idle.take(103))).toEqual(range(1, 103))
 	await idle.close()
 })
+
+test('a follower hears at once of what the shard deletes by itself', async () => {
+	const tenant = await prepare()
+	expect(await write(tenant, 'old')).toBe(4)
+	await runInDurableObject(stub(tenant), (_instance, { storage }) => {
+		storage.sql.exec("UPDATE c_1 SET created_at = created_at - 2 * 86400000 WHERE id = 'old'")
+	})
+	const follower = await EventClient.open(tenant.secret, '?after=4')
+	const kept = { schema: { 'x-retention-days': 1 } }
+	expect((await send('PUT', '/v1/collections/things', tenant.secret, kept)).status).toBe(200)
+	const events = await follower.take(2)
+	expect(seqs(events)).toEqual([5, 6])
+	expect(JSON.parse(events[1]?.data ?? '')).toMatchObject({ op: 'delete', id: 'old', actor: 'system:retention' })
+	await follower.close()
+})

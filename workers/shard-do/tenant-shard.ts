@@ -49,6 +49,8 @@ export class TenantShard<Env> extends DurableObject<Env> {
 	readonly #turn: Turn
 	readonly #admission: Admission
 	readonly #ports: TenantShardPorts
+	/** The position that followers were told last; a new follower is told its own. */
+	#told = 0
 	/** Counts from the start of this instance. */
 	readonly #meter = { instance: crypto.randomUUID(), rowsWritten: 0, rowsRead: 0, messages: 0 }
 
@@ -179,6 +181,8 @@ export class TenantShard<Env> extends DurableObject<Env> {
 			const admitted = this.#shard.mayBeErased() ? await this.#admission.reconsider() : await this.#admission.ask()
 			if (!admitted.ok) throw new NotAdmitted()
 			await work()
+			// What the shard wrote by itself is news, too.
+			this.#tellFollowers()
 		} catch (error) {
 			this.#ports.log('error', 'alarm_failed', {
 				shard: this.ctx.id.name ?? null,
@@ -208,9 +212,11 @@ export class TenantShard<Env> extends DurableObject<Env> {
 	}
 
 	#tellFollowers(): void {
-		const followers = this.ctx.getWebSockets()
+		const head = this.#shard.position()
+		const followers = head === this.#told ? [] : this.ctx.getWebSockets()
+		this.#told = head
 		if (followers.length === 0) return
-		const message = JSON.stringify({ head: this.#shard.position() })
+		const message = JSON.stringify({ head })
 		for (const socket of followers) socket.send(message)
 	}
 }
