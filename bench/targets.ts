@@ -1,4 +1,4 @@
-/** What issue by issue was promised of Freehold, as ratios inside one run: see docs/performance.md for the reasons. */
+/** What Freehold is to reach, as ratios inside one run: see docs/performance.md for the reasons. */
 import type { ContestantName } from './contestants/all.ts'
 import { type Spread, spreadOf } from './figures.ts'
 import type { Results } from './results.ts'
