@@ -13,6 +13,7 @@ import {
 	jsonb,
 	numeric,
 	pgTable,
+	// biome-ignore lint/suspicious/noDeprecatedImports: only another overload of primaryKey is deprecated
 	primaryKey,
 	text,
 	timestamp,
