@@ -7,14 +7,15 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { Client } from './client.ts'
 import { runCommand } from './command.ts'
-import { Client } from './demo/client.ts'
 import { type Dataset, readDatasets } from './demo/data.ts'
 import { showErasure } from './demo/erasure.ts'
 import { load, tenantsAtOnce } from './demo/load.ts'
 import { showPersonalFields } from './demo/privacy.ts'
 import { removeDistricts, showIsolation, showRetries, showUniqueness } from './demo/promises.ts'
 import { askBySql, askCapitals, askLandlocked, askLargestCities } from './demo/questions.ts'
+import { showRelocation } from './demo/relocation.ts'
 import { Progress, plural, Report, seconds } from './demo/report.ts'
 import { compareCounts, compareRecords } from './demo/sides.ts'
 import type { SourceRecord } from './demo/sources.ts'
@@ -103,7 +104,10 @@ async function tell(report: Report, stack: Stack): Promise<void> {
 	report.section('Personal fields never leave the shard')
 	await showPersonalFields(report, operator, databaseUrls, tenants)
 
-	report.section('A tenant leaves, and nothing of it stays')
+	report.section('A tenant moves to another region, and takes everything along')
+	await showRelocation(report, stack.url, operator, tenants)
+
+	report.section('Its old home is erased, and nothing of it stays')
 	await showErasure(report, operator, tenants)
 }
 

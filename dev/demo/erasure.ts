@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { keySet, verifyCertificate } from '../../core/certificate.ts'
-import { type Client, problemOf } from './client.ts'
+import { type Client, problemOf } from '../client.ts'
 import { plural, type Report, seconds } from './report.ts'
 import { type Tenant, tenantOf } from './tenants.ts'
 

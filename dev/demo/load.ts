@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Answer, problemOf } from './client.ts'
+import { type Answer, problemOf } from '../client.ts'
 import type { SourceRecord } from './sources.ts'
 import { heldIn, notePosition, type Tenant } from './tenants.ts'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Client, problemOf } from './client.ts'
+import { type Client, problemOf } from '../client.ts'
 import { query } from './questions.ts'
 import { plural, type Report } from './report.ts'
 import { heldIn, type Tenant, tenantOf } from './tenants.ts'

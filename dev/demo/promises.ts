@@ -1,6 +1,6 @@
 /** What a shard promises, each promise put to the test through the API. */
 import { z } from 'zod'
-import { type Answer, Client, problemOf } from './client.ts'
+import { type Answer, Client, problemOf } from '../client.ts'
 import { deleteAll } from './load.ts'
 import { plural, type Report } from './report.ts'
 import type { Data, SourceRecord } from './sources.ts'

@@ -1,7 +1,7 @@
 /** Questions that no single shard can answer, each answered by the view and checked against the source data. */
 import { Client as Postgres } from 'pg'
 import { z } from 'zod'
-import type { Client } from './client.ts'
+import type { Client } from '../client.ts'
 import { number, plural, type Report } from './report.ts'
 import type { Data } from './sources.ts'
 import { heldByAll, type Tenant } from './tenants.ts'

@@ -1,7 +1,7 @@
 /** Both sides of the house beside each other: what was sent, what the shards say they hold, what the view has. */
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import type { Client } from './client.ts'
+import type { Client } from '../client.ts'
 import { number, plural, type Report } from './report.ts'
 import { heldByAll, heldIn, type Tenant } from './tenants.ts'
 import { type Freshness, readCounts, readRecords, withoutPersonal } from './view.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Answer, Client } from './client.ts'
+import { type Answer, Client } from '../client.ts'
 import type { Dataset } from './data.ts'
 import type { Data } from './sources.ts'
 

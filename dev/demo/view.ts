@@ -1,7 +1,7 @@
 /** Reads the view through the operator's API: its freshness, and lists to their last page. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
-import { type Client, nextOf, problemOf } from './client.ts'
+import { type Client, nextOf, problemOf } from '../client.ts'
 import type { Data } from './sources.ts'
 import type { Tenant } from './tenants.ts'
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { addToDigest, rowHash } from '../../core/row-hash.ts'
+import { Jobs } from '../jobs.ts'
 import { ShardFixture } from '../shard.ts'
 
 const dayMs = 86_400_000
@@ -150,4 +151,31 @@ test('a shorter time applies to records that are there, a schema without one kee
 	await fixture.collection('notes', { ...notes, 'x-retention-days': 24 })
 	await ringAll(fixture)
 	expect(await countOf(fixture)).toBe(0)
+})
+
+test('records that came by an import keep their age, and go when it is time', async () => {
+	const from = new ShardFixture()
+	await from.collection('notes', notes)
+	const begun = from.now
+	await fill(from, 'notes', 3)
+	const out = new Jobs(from)
+	const { export: made } = await from.ask({ name: 'export.create', csv: false })
+	await out.run(made.id)
+
+	const to = new ShardFixture()
+	to.now = begun + dayMs
+	// This instance has found that nothing here ever expires.
+	await to.shard.alarm()
+	const into = new Jobs(to)
+	const { import: begins } = await to.ask({ name: 'import.create', parts: 1 })
+	await into.upload(begins.id, await out.archive(made.id))
+	await into.run(begins.id)
+	await to.shard.alarm()
+	expect(pullAll(to)).toEqual(recomputed(to, ['notes']))
+	to.now = begun + 10 * dayMs - 1
+	await to.shard.alarm()
+	expect(await countOf(to)).toBe(3)
+	to.now += 1
+	await to.shard.alarm()
+	expect(await countOf(to)).toBe(0)
 })

@@ -287,6 +287,8 @@ export class Shard {
 		const run = () => runJobCall(work, segments, request.job, request.call as JobCall)
 		const reply = Shard.reports(request.call.name) ? this.#sealed(work, run) : run()
 		if (reply.ok) this.#jobs.heard(request.job, now)
+		// Collections may have come in, whose records have an age already.
+		if (request.call.name === 'import.report') this.#upkeep.schemaChanged()
 		return reply as JobReply<N>
 	}
 

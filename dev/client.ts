@@ -1,9 +1,13 @@
+import { createWriteStream } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 
 export interface Call {
 	/** Sent as JSON. */
 	body?: unknown
+	/** Sent as it is, instead of a body: an archive or a part of one, which may be sent again. */
+	file?: Blob
 	headers?: Record<string, string>
 	/** With it a write may be repeated: the server gives the first answer again. */
 	idempotencyKey?: string
@@ -46,7 +50,7 @@ export class Client {
 		const deadline = Date.now() + patienceMs
 		for (let attempt = 0; ; attempt++) {
 			const answer = await this.#once(method, path, call)
-			const isSafe = method === 'GET' || call.idempotencyKey !== undefined
+			const isSafe = method === 'GET' || call.idempotencyKey !== undefined || call.file !== undefined
 			if (answer instanceof Error ? !isSafe : !isPassing(answer, isSafe)) return settled(answer)
 			const waitMs = waitMsOf(answer, attempt)
 			if (Date.now() + waitMs > deadline) return settled(answer)
@@ -55,17 +59,38 @@ export class Client {
 		}
 	}
 
-	async #once(method: string, path: string, { body, headers, idempotencyKey }: Call): Promise<Answer | Error> {
+	/** Writes what is answered to a file that only its owner may read. @throws unless all of it arrives */
+	async download(path: string, file: string): Promise<void> {
+		const headers = { Authorization: `Bearer ${this.#bearer}` }
+		const response = await fetch(this.#origin + path, { headers, signal: AbortSignal.timeout(transferMsMax) })
+		if (response.status !== 200 || response.body === null)
+			throw new Error(`GET ${path} was answered with ${response.status}`)
+		await pipeline(response.body, createWriteStream(file, { mode: 0o600 }))
+	}
+
+	/** Reads so many bytes of what a path serves. @throws when it serves fewer */
+	async range(path: string, offset: number, length: number): Promise<Uint8Array> {
+		const headers = { Authorization: `Bearer ${this.#bearer}`, Range: `bytes=${offset}-${offset + length - 1}` }
+		const response = await fetch(this.#origin + path, { headers, signal: AbortSignal.timeout(answerMsMax) })
+		const bytes = await response.bytes()
+		if (response.status !== 206 || bytes.length !== length)
+			throw new Error(`GET ${path} was answered with ${response.status}`)
+		return bytes
+	}
+
+	async #once(method: string, path: string, { body, file, headers, idempotencyKey }: Call): Promise<Answer | Error> {
 		const init: RequestInit = {
 			method,
 			headers: {
 				Authorization: `Bearer ${this.#bearer}`,
 				...(body !== undefined && { 'Content-Type': 'application/json' }),
+				...(file !== undefined && { 'Content-Type': 'application/zip' }),
 				...(idempotencyKey !== undefined && { 'Idempotency-Key': idempotencyKey }),
 				...headers,
 			},
-			signal: AbortSignal.timeout(answerMsMax),
+			signal: AbortSignal.timeout(file ? transferMsMax : answerMsMax),
 			...(body !== undefined && { body: JSON.stringify(body) }),
+			...(file !== undefined && { body: file }),
 		}
 		try {
 			const response = await fetch(this.#origin + path, init)
@@ -89,6 +114,8 @@ export function nextOf({ headers }: Answer): string | null {
 
 const patienceMs = 60_000
 const answerMsMax = 30_000
+/** An archive of 10 GB at 10 MB/s takes 17 minutes. */
+const transferMsMax = 3_600_000
 
 function settled(answer: Answer | Error): Answer {
 	if (answer instanceof Error) throw answer
