@@ -155,6 +155,19 @@ export const repairGapMs = 3_600_000
 /** Tenants of the view that are held against its watermarks in a minute, and strangers among them that are dealt with. */
 export const strayTenantsSought = 20_000
 export const strayTenantsMax = 20
+/** Tenants that one page of the registry's comparison with the view names: as many as a bucket lists at once. */
+export const registryPageTenants = 1_000
+/** Such pages in a minute; each is one listing and two short statements. */
+export const registryPagesMax = 20
+/** Tenants unknown to the view that are looked up and woken in a minute, and at the same time: an invocation may make 1,000 calls. */
+export const registryStrangersMax = 200
+export const registryStrangersAtOnceMax = 16
+/** A tenant that is younger is on its way into the view and not missing. */
+export const registryGraceMs = 60_000
+/** Seconds that `max_staleness` may allow; more would mean no limit. */
+export const maxStalenessSecondsMax = 365 * 86_400
+/** When to ask again for an answer that was too old, in seconds. */
+export const staleRetrySeconds = 5
 /** Shards that are named because they differ. */
 export const differingShardsShown = 100
 /** Rebuilds that a list shows. */

@@ -48,6 +48,7 @@ const titleByCode: Record<RefusalCode, string> = {
 	internal: 'Internal error',
 	unavailable: 'Temporarily unavailable',
 	view_behind: 'The view has not reached the position yet',
+	view_stale: 'The view is older than the request allows',
 	view_unavailable: 'The view is temporarily unavailable',
 	storage_full: 'The storage of the tenant is full',
 }

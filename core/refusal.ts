@@ -38,6 +38,7 @@ export const statusByCode = {
 	internal: 500,
 	unavailable: 503,
 	view_behind: 503,
+	view_stale: 503,
 	view_unavailable: 503,
 	storage_full: 507,
 } as const

@@ -68,19 +68,36 @@ export interface DeadLetterPage {
 
 /** How far the view has come. Positions are journal positions; times are milliseconds since 1970. */
 export interface Freshness {
-	/** True when every shard asked about is known to equal the view at its applied position. */
+	/** True when no tenant asked about is missing, and each of its shards is known to equal the view at its applied position. */
 	exact: boolean
-	/** True when the view knows of no shard that is behind and every region answered. */
+	/** True when no tenant is missing and the view knows of no shard that is behind. */
 	complete: boolean
-	/** The oldest moment up to which every shard's changes are in the view; null when there is no shard. */
+	/** The oldest moment up to which every shard's changes are in the view; null when there is no shard, or one may be missing. */
 	asOf: number | null
 	shards: number
 	shardsBehind: number
 	/** Milliseconds for which the shard that is furthest behind has been waiting; 0 when none is. */
 	worstLagMs: number
+	/** Shards that are being read anew. */
+	shardsRebuilding: number
 	deadLetters: number
-	regions: { region: Region; shards: number; shardsBehind: number; worstLagMs: number; deadLetters: number }[]
+	/** Tenants that the registry has and the view does not; null while nobody has compared the two. */
+	tenantsMissing: number | null
+	/** When all of the registry had been compared, the last time; of several regions the oldest, null when one never was. */
+	registryComparedAt: number | null
+	regions: RegionFreshness[]
 }
+
+export type RegionFreshness = { region: Region } & Pick<
+	Freshness,
+	| 'shards'
+	| 'shardsBehind'
+	| 'worstLagMs'
+	| 'shardsRebuilding'
+	| 'deadLetters'
+	| 'tenantsMissing'
+	| 'registryComparedAt'
+>
 
 export interface View {
 	records(

@@ -46,7 +46,11 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 await miniflare.ready
 const cronMs = Number(values['cron-ms'])
-if (cronMs > 0) setInterval(() => void fireCron(), cronMs)
+if (cronMs > 0) {
+	setInterval(() => void fireCron(), cronMs)
+	// What the trigger keeps up to date is there from the start.
+	void fireCron()
+}
 
 /** The local runtime fires no cron trigger by itself. A run that fails is in the Worker's log. */
 async function fireCron(): Promise<void> {

@@ -66,6 +66,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
 			`the Worker did not start; ${logFile} ends with\n${readFileSync(logFile).subarray(logStart).toString().slice(-2_000)}`,
 		)
 	}
+	// What the trigger keeps up to date is there from the start.
+	if (cron !== null) void fireCron(url)
 	const { child } = started
 	const ended = new Promise<void>((resolve) => {
 		if (child.exitCode !== null || child.signalCode !== null) resolve()

@@ -44,6 +44,7 @@ export class Edge {
 	readonly deadLetterOrders: DeadLetterOrder[] = []
 	readonly monitors = new Map<Region, TestMonitor>()
 	measured: Measured | null = null
+	freshness = freshNow
 	readonly bucket = new MemoryBucket()
 	/** Throws at the n-th call of a port, counted over all ports, before (`n`) or after (`n + 0.5`) its effect. */
 	failAt: number | null = null
@@ -559,7 +560,10 @@ const freshNow: Freshness = {
 	shards: 1,
 	shardsBehind: 0,
 	worstLagMs: 0,
+	shardsRebuilding: 0,
 	deadLetters: 0,
+	tenantsMissing: 0,
+	registryComparedAt: Date.UTC(2026, 10, 22),
 	regions: [],
 }
 
@@ -582,7 +586,7 @@ function fakeView(edge: Edge): View {
 			return accept({
 				deadLetters,
 				next: next && { region: next.region, number: next.number },
-				...{ waiting: waiting ?? 0, discarded: discarded ?? 0, freshness: freshNow },
+				...{ waiting: waiting ?? 0, discarded: discarded ?? 0, freshness: edge.freshness },
 			})
 		},
 		deadLetter: async ({ region, number }) =>
@@ -591,27 +595,31 @@ function fakeView(edge: Edge): View {
 		records: async (scope, { after, limit }) => {
 			const all = ['r1', 'r2', 'r3'].filter((id) => after === null || id > after.id)
 			const tenant = scope.tenant ?? tenants()[0]
-			if (!tenant) return accept({ records: [], next: null, count: null, freshness: freshNow })
+			if (!tenant) return accept({ records: [], next: null, count: null, freshness: edge.freshness })
 			const records = all
 				.slice(0, limit)
 				.map((id) => ({ tenant, id, version: 1, createdAt: 0, updatedAt: 0, data: '{"n":1}' }))
 			const next = all.length > limit ? { values: [null], tenant, id: records.at(-1)?.id ?? '' } : null
-			return accept({ records, next, count: 3, freshness: freshNow })
+			return accept({ records, next, count: 3, freshness: edge.freshness })
 		},
 		collections: async () =>
 			accept({
 				collections: tenants().map((tenant) => ({ tenant, name: 'c', records: 3 })),
 				next: null,
-				freshness: freshNow,
+				freshness: edge.freshness,
 			}),
 		tenants: async (_scope, { limit, after }) => {
 			const all = tenants().filter((id) => after === null || id > after)
 			const page = all
 				.slice(0, limit)
 				.map((id) => ({ id, slug: 's', name: 'n', status: 'active' as const, createdAt: 0 }))
-			return accept({ tenants: page, next: all.length > limit ? (page.at(-1)?.id ?? null) : null, freshness: freshNow })
+			return accept({
+				tenants: page,
+				next: all.length > limit ? (page.at(-1)?.id ?? null) : null,
+				freshness: edge.freshness,
+			})
 		},
-		freshness: async () => accept(freshNow),
+		freshness: async () => accept(edge.freshness),
 		reached: async (_tenant, position) =>
 			position > 100 ? refuse('view_behind', 'not there yet', { retryAfter: 1 }) : accept(true),
 	}

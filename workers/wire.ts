@@ -13,6 +13,7 @@ import { countTenant, eraseTenant } from '../db/neon/erase.ts'
 import { createMetrics } from '../db/neon/metrics.ts'
 import { observe } from '../db/neon/observe.ts'
 import { forgetAsked, noteAsked, rebuildProgress } from '../db/neon/rebuilds.ts'
+import { registryView } from '../db/neon/registry.ts'
 import { addTelemetry, noteUsage, retireTelemetry } from '../db/neon/telemetry.ts'
 import { createView } from '../db/neon/view.ts'
 import { postgresStore } from '../db/neon/writer.ts'
@@ -35,6 +36,7 @@ import type { MonitorPorts } from './monitor/monitor.ts'
 import type { Ports as ConsumerPorts } from './queue-consumer/consumer.ts'
 import { type ErasurePorts, goOnErasing } from './queue-consumer/erasure.ts'
 import type { RebuildPorts } from './queue-consumer/rebuild.ts'
+import { compareRegistry, type RegistryPorts } from './queue-consumer/registry.ts'
 import type { ReplayPorts } from './queue-consumer/replay.ts'
 import { sweep } from './queue-consumer/sweep.ts'
 import { type consumeTelemetry, maintainTelemetry, type TelemetryStore } from './queue-consumer/telemetry.ts'
@@ -153,6 +155,19 @@ function verifyPorts(env: Env, region: Region): VerifyPorts {
 	}
 }
 
+/** The view of a cell has to know the tenants of that cell (R1). */
+function registryPorts(env: Env, region: Region): RegistryPorts {
+	const cell = cellOf(env, region)
+	return {
+		registry: cell.registry,
+		control: cell.control,
+		view: registryView(connect(cell.databaseUrl, env.NEON_ENDPOINT ?? null)),
+		announce: (wakeUp) => cell.announce(wakeUp),
+		clock: Date.now,
+		log,
+	}
+}
+
 /** Dead letters of a cell's own view are read again from the shards of its own tenants (R1). */
 export function replayPorts(env: Env, region: Region): ReplayPorts {
 	const database = connect(cellOf(env, region).databaseUrl, env.NEON_ENDPOINT ?? null)
@@ -226,6 +241,7 @@ export async function everyMinute(env: Env, at: number): Promise<void> {
 			monitorOf(env, region).tick(at),
 			maintainTelemetry(storeOf(database), at),
 			sweep(region, rebuildPorts(env, region)),
+			compareRegistry(registryPorts(env, region)),
 			verify(verifyPorts(env, region)),
 		])
 		for (const one of done)

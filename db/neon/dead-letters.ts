@@ -10,7 +10,7 @@ import type { Database, Row } from './client.ts'
 import { freshnessOf, freshnessStatement } from './freshness.ts'
 import { mergeParts } from './merge.ts'
 import { askRegions, type RegionDatabase } from './regions.ts'
-import { numberIn, tenantIn, textIn } from './row.ts'
+import { numberIn, numberOrNull, tenantIn, textIn } from './row.ts'
 
 export async function listDeadLetters(
 	databases: readonly RegionDatabase[],
@@ -85,20 +85,16 @@ function readLetter(row: Row): DeadLetter {
 	const op = deadLetterOps.find((one) => one === row.op)
 	if (op === undefined) throw new Error('the view holds a dead letter of an unknown kind')
 	const region: Region = regionOf(tenant)
-	const discardedAt = timeIn(row, 'discarded_at_ms')
+	const discardedAt = numberOrNull(row, 'discarded_at_ms')
 	const createdAt = numberIn(row, 'created_at_ms')
 	return {
 		...{ region, number: numberIn(row, 'id'), tenant, shard: numberIn(row, 'shard'), seq: numberIn(row, 'seq'), op },
 		...{ collection: row.collection ?? null, record: row.record_id ?? null, reason: textIn(row, 'reason') },
 		...{ state: discardedAt === null ? 'waiting' : 'discarded', attempts: numberIn(row, 'attempts'), createdAt },
 		// Letters of older Workers have the time of their first refusal only.
-		refusedAt: timeIn(row, 'refused_at_ms') ?? createdAt,
-		...{ replayingSince: timeIn(row, 'replay_asked_at_ms'), discardedAt },
+		refusedAt: numberOrNull(row, 'refused_at_ms') ?? createdAt,
+		...{ replayingSince: numberOrNull(row, 'replay_asked_at_ms'), discardedAt },
 	}
-}
-
-function timeIn(row: Row, column: string): number | null {
-	return row[column] == null ? null : numberIn(row, column)
 }
 
 const ms = (column: string) => `extract(epoch FROM ${column}) * 1000 AS ${column}_ms`

@@ -15,6 +15,10 @@ export function numberIn(row: Row, column: string): number {
 	return value
 }
 
+export function numberOrNull(row: Row, column: string): number | null {
+	return row[column] == null ? null : numberIn(row, column)
+}
+
 export function tenantIn(row: Row): TenantId {
 	const tenant = parseTenantId(textIn(row, 'tenant_id'))
 	if (tenant === null) throw new Error('the view holds a row of no tenant')

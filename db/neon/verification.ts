@@ -1,9 +1,9 @@
 import type { TenantId } from '../../core/ids.ts'
 import { differingShardsShown } from '../../core/limits.ts'
 import type { RegionVerification } from '../../core/verification.ts'
-import type { Row, Statement } from './client.ts'
+import type { Statement } from './client.ts'
 import type { RegionAnswer } from './regions.ts'
-import { numberIn, tenantIn } from './row.ts'
+import { numberIn, numberOrNull, tenantIn } from './row.ts'
 
 /** What the last comparisons said: counts, and the shards that differ. See `verificationOf`. */
 export function verificationStatements(tenant: TenantId | null): Statement[] {
@@ -21,20 +21,16 @@ export function verificationOf({ region, results: [counted = [], differing = []]
 		differing: numberIn(row, 'differing'),
 		unknown: numberIn(row, 'unknown'),
 		repairs: numberIn(row, 'repairs'),
-		oldestCheckAt: momentIn(row, 'oldest'),
-		newestCheckAt: momentIn(row, 'newest'),
+		oldestCheckAt: numberOrNull(row, 'oldest'),
+		newestCheckAt: numberOrNull(row, 'newest'),
 		shards: differing.map((one) => ({
 			tenant: tenantIn(one),
 			shard: numberIn(one, 'shard'),
 			checkedAt: numberIn(one, 'verified'),
 			repairs: numberIn(one, 'repairs'),
-			repairedAt: momentIn(one, 'repaired'),
+			repairedAt: numberOrNull(one, 'repaired'),
 		})),
 	}
-}
-
-function momentIn(row: Row, column: string): number | null {
-	return row[column] == null ? null : numberIn(row, column)
 }
 
 const milliseconds = (moment: string) => `floor(extract(epoch FROM ${moment}) * 1000)`

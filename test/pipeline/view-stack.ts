@@ -40,7 +40,10 @@ export async function startViewStack(regions: string[]): Promise<ViewStack> {
 		reader: (region) => connect(postgres.url(region, readerRole), endpoint.url),
 		reset: async () => {
 			for (const region of regions)
-				await sql(region, 'TRUNCATE tenant, shard, shard_usage, collection, record, dead_letter, erasure')
+				await sql(
+					region,
+					'TRUNCATE tenant, shard, shard_usage, collection, record, dead_letter, erasure, registry_sweep',
+				)
 		},
 		stop: async () => {
 			await endpoint.stop()

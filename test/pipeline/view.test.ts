@@ -4,8 +4,10 @@ import { bodyBytesMax, viewStatementMsMax } from '../../core/limits.ts'
 import type { Outcome } from '../../core/refusal.ts'
 import type { View, ViewPosition, ViewRecord, ViewRecordQuery, ViewScope } from '../../core/view.ts'
 import { connect, type Database, DatabaseFailure } from '../../db/neon/client.ts'
+import { registryView } from '../../db/neon/registry.ts'
 import { createView } from '../../db/neon/view.ts'
 import { consume } from '../../workers/queue-consumer/consumer.ts'
+import { compareRegistry } from '../../workers/queue-consumer/registry.ts'
 import { message, testPorts } from '../consumer-ports.ts'
 import { ScriptedShard } from '../scripted-shard.ts'
 import { startViewStack, type ViewStack } from './view-stack.ts'
@@ -241,13 +243,76 @@ test('collections and tenants of all regions are listed page by page', async () 
 	})
 })
 
-test('[V2] freshness says exact, behind, incomplete and unknown for what they are', async () => {
+/** Compares each region's view with a registry of these tenants, as the sweep does every minute. */
+async function compareWith(tenants: TenantId[]): Promise<TenantId[]> {
+	const woken: TenantId[] = []
+	for (const region of regions)
+		await compareRegistry({
+			registry: async (after, limit) =>
+				tenants
+					.filter((one) => one.startsWith(`${region}_`) && (after === null || one > after))
+					.sort()
+					.slice(0, limit),
+			control: { read: async () => ({ control: { state: 'active', epoch: 1, createdAt: 0 }, etag: '' }) },
+			view: registryView(stack.writer(region)),
+			announce: async ({ tenant }) => void woken.push(tenant),
+			clock: Date.now,
+			log: () => {},
+		})
+	return woken
+}
+
+test('[V2] a view that is empty or lost is neither exact nor complete until the registry says that nobody is missing', async () => {
+	const unknown = { exact: false, complete: false, asOf: null, tenantsMissing: null, registryComparedAt: null }
+	expect(accepted(await view.freshness(everything))).toMatchObject({ ...unknown, shards: 0 })
+	await compareWith([])
+	const nobody = accepted(await view.freshness(everything))
+	expect(nobody).toMatchObject({ exact: true, complete: true, asOf: null, shards: 0, tenantsMissing: 0 })
+	expect(Math.abs((nobody.registryComparedAt ?? 0) - Date.now())).toBeLessThan(60_000)
+
+	const tenants = [tenantOf('eu', 1), tenantOf('eu', 2), tenantOf('global', 3)]
+	expect(await compareWith(tenants)).toEqual(tenants)
 	expect(accepted(await view.freshness(everything))).toMatchObject({
-		exact: true,
-		complete: true,
-		asOf: null,
-		shards: 0,
+		...{ exact: false, complete: false, asOf: null, tenantsMissing: 3 },
+		regions: [{ tenantsMissing: 2 }, { tenantsMissing: 1 }],
 	})
+	for (const tenant of tenants) {
+		const shard = new ScriptedShard(tenant)
+		shard.put('people', 'a', { n: 1 })
+		await bringUp(shard)
+	}
+	expect(accepted(await view.freshness({ regions, tenant: tenantOf('eu', 1) }))).toMatchObject({
+		...{ exact: true, complete: true, tenantsMissing: 0 },
+	})
+	expect(await compareWith(tenants)).toEqual([])
+	expect(accepted(await view.freshness(everything))).toMatchObject({ exact: true, complete: true, tenantsMissing: 0 })
+	await stack.sql('eu', `DELETE FROM shard WHERE tenant_id = '${tenantOf('eu', 2)}'`)
+	expect(await compareWith(tenants)).toEqual([tenantOf('eu', 2)])
+	await stack.reset()
+	expect(accepted(await view.freshness(everything))).toMatchObject({ ...unknown, shards: 0 })
+})
+
+test('[V2] while a shard is read anew its freshness says so, and a reading that may lack records has no moment', async () => {
+	const shard = new ScriptedShard(tenantOf('eu', 1))
+	for (const id of ['a', 'b', 'c']) shard.put('people', id, { n: 1 })
+	shard.prune()
+	const first = {
+		pull: async (request: Parameters<ScriptedShard['pull']>[0]) => {
+			if (request.base?.after != null) throw new Error('the object is broken')
+			return shard.pull({ ...request, entriesMax: 1 })
+		},
+	}
+	await consume([message(shard.wakeUp())], testPorts([], stack.writer('eu'), { shardOf: () => first }))
+	const scope = { regions, tenant: shard.tenant }
+	expect(accepted(await view.freshness(scope))).toMatchObject({
+		...{ exact: false, complete: false, asOf: null, shardsRebuilding: 1 },
+	})
+	await bringUp(shard)
+	expect(accepted(await view.freshness(scope))).toMatchObject({ exact: true, complete: true, shardsRebuilding: 0 })
+})
+
+test('[V2] freshness says exact, behind, incomplete and unknown for what they are', async () => {
+	await compareWith([])
 	const calm = new ScriptedShard(tenantOf('eu', 1))
 	calm.put('people', 'a', { n: 1 })
 	await bringUp(calm)

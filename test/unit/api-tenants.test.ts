@@ -264,6 +264,38 @@ test('the view is read with its own parameters, filters, cursors and positions',
 	expect((await get('freshness', { 'Freehold-Min-Position': `${id}:100` })).status).toBe(200)
 	const behind = await get('freshness', { 'Freehold-Min-Position': `${id}:101` })
 	expect([behind.status, behind.headers.get('Retry-After')]).toEqual([503, '1'])
+	const stale = { ...edge.freshness, shardsBehind: 1, worstLagMs: 2_500 }
+	for (const [freshness, answered] of [
+		[edge.freshness, [200, 200, 200]],
+		[stale, [503, 503, 200]],
+		// What is missing as a whole has no age.
+		[{ ...edge.freshness, tenantsMissing: 1 }, [503, 503, 503]],
+		[{ ...edge.freshness, tenantsMissing: null }, [503, 503, 503]],
+		[{ ...edge.freshness, asOf: null }, [503, 503, 503]],
+		[{ ...edge.freshness, asOf: null, shards: 0 }, [200, 200, 200]],
+	] as const) {
+		edge.freshness = freshness
+		for (const path of [
+			'view/records?collection=c&',
+			'view/collections?',
+			'view/freshness?',
+			'view/dead-letters?',
+			'tenants?',
+		]) {
+			const answers = [0, 2, 3].map((seconds) =>
+				edge.fetch('GET', `/v1/${path}max_staleness=${seconds}`, { as: 'reader-token' }),
+			)
+			expect([path, (await Promise.all(answers)).map(({ status }) => status)]).toEqual([path, answered])
+		}
+		expect((await get('freshness')).status).toBe(200)
+	}
+	edge.freshness = stale
+	const refused = await get('freshness?max_staleness=1')
+	expect(await refused.json()).toMatchObject({ code: 'view_stale', status: 503 })
+	expect(refused.headers.get('Retry-After')).toBe('5')
+	for (const wrong of ['', '-1', '1.5', '1e3', 'x', '99999999999', '1&max_staleness=2'])
+		for (const path of ['records?collection=c&', 'collections?', 'freshness?', 'dead-letters?'])
+			expect([wrong, (await get(`${path}max_staleness=${wrong}`)).status]).toEqual([wrong, 400])
 	for (const wrong of ['', id, `${id}:`, `${id}:-1`, `${id}:1e3`, `us_${id.slice(3)}:1`, `${id}:${'9'.repeat(16)}`]) {
 		expect((await get('freshness', { 'Freehold-Min-Position': wrong })).status).toBe(400)
 	}

@@ -23,7 +23,15 @@ import {
 	deadLetterQuery,
 	minPositionHeaders,
 } from './schemas.ts'
-import { awaitPosition, freshnessExample, readScope, viewHeaderNames, viewHeaders } from './view-answer.ts'
+import {
+	awaitPosition,
+	freshnessExample,
+	readMaxStaleness,
+	readScope,
+	refuseStale,
+	viewHeaderNames,
+	viewHeaders,
+} from './view-answer.ts'
 
 const tag = 'View (operator)'
 const path = '/v1/view/dead-letters/{id}'
@@ -66,11 +74,13 @@ export const deadLetterRoutes: readonly Route[] = [
 					headers: [...pageHeaders, ...viewHeaderNames],
 				},
 			},
-			refusals: ['unknown_field', 'invalid_cursor', 'view_behind', 'view_unavailable'],
+			refusals: ['unknown_field', 'invalid_cursor', 'view_behind', 'view_stale', 'view_unavailable'],
 		},
 		async (call) => {
-			const asked = readQuery(call, ['region', 'tenant', 'state', 'limit', 'cursor'])
+			const asked = readQuery(call, ['region', 'tenant', 'max_staleness', 'state', 'limit', 'cursor'])
 			if (!asked.ok) return asked
+			const maxMs = readMaxStaleness(asked.value.max_staleness)
+			if (!maxMs.ok) return maxMs
 			const scope = readScope(call, asked.value.region ?? null, asked.value.tenant ?? null)
 			if (!scope.ok) return scope
 			const page = readDeadLetterPage(call, asked.value, scope.value)
@@ -81,6 +91,8 @@ export const deadLetterRoutes: readonly Route[] = [
 			const read = await call.ports.view.deadLetters(scope.value, { ...page.value.page, state })
 			if (!read.ok) return read
 			const { deadLetters, next, waiting, discarded, freshness } = read.value
+			const enough = refuseStale(freshness, maxMs.value)
+			if (!enough.ok) return enough
 			const link = page.value.link(next)
 			if (!link.ok) return link
 			const shown = { dead_letters: deadLetters.map(showDeadLetter), waiting, discarded }

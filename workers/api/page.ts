@@ -43,13 +43,13 @@ export function openRecordQuery(
 	})
 }
 
-/** The same grammar over the view; `collection`, `tenant` and `region` are the view's own parameters. */
+/** The same grammar over the view; `own` are the view's own parameters. */
 export function readViewRecordQuery(
 	call: OperatorCall,
 	parameters: URLSearchParams,
 	scope: ViewScope,
 ): Outcome<RecordQuery<ViewRecordQuery, ViewPosition>> {
-	const own = ['collection', 'tenant', 'region']
+	const own = ['collection', 'tenant', 'region', 'max_staleness']
 	const repeated = own.find((name) => parameters.getAll(name).length > 1)
 	if (repeated) return badParameter(repeated, 'must not be repeated')
 	const collection = parameters.get('collection') ?? ''
@@ -86,9 +86,8 @@ export function readPage(call: Call, list: string): Outcome<ListPage<string>> {
 	return asked.ok ? openListPage(call, list, asked.value, z.string()) : asked
 }
 
-export function readTenantPage(call: Call): Outcome<ListPage<TenantId>> {
-	const asked = readQuery(call, ['limit', 'cursor'])
-	return asked.ok ? openListPage(call, 'tenants', asked.value, tenantId) : asked
+export function readTenantPage(call: Call, asked: { limit?: string; cursor?: string }): Outcome<ListPage<TenantId>> {
+	return openListPage(call, 'tenants', asked, tenantId)
 }
 
 export function readViewCollectionPage(

@@ -17,7 +17,7 @@ import { type DeadLetter, printDeadLetterId } from '../../core/dead-letter.ts'
 import { type ErasureRecord, erasureStatus } from '../../core/erasure.ts'
 import { type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import type { ExportInfo, ImportInfo, JobState } from '../../core/job.ts'
-import type { Freshness, ViewCollection, ViewRecord, ViewTenant } from '../../core/view.ts'
+import type { Freshness, RegionFreshness, ViewCollection, ViewRecord, ViewTenant } from '../../core/view.ts'
 
 /** How the shard's and the view's plain data look to a client: snake_case names and RFC 3339 times. */
 
@@ -190,12 +190,16 @@ export function showFreshness(freshness: Freshness) {
 	}
 }
 
-function showCounts(counts: Pick<Freshness, 'shards' | 'shardsBehind' | 'worstLagMs' | 'deadLetters'>) {
+function showCounts(counts: Omit<RegionFreshness, 'region'>) {
+	const { registryComparedAt: comparedAt } = counts
 	return {
 		shards: counts.shards,
 		shards_behind: counts.shardsBehind,
 		worst_lag_ms: counts.worstLagMs,
+		shards_rebuilding: counts.shardsRebuilding,
 		dead_letters: counts.deadLetters,
+		tenants_missing: counts.tenantsMissing,
+		registry_compared_at: comparedAt === null ? null : timeOf(comparedAt),
 	}
 }
 

@@ -11,6 +11,7 @@ import {
 	graceSecondsMax,
 	importPartsMax,
 	listLimitMax,
+	maxStalenessSecondsMax,
 	nameCharsMax,
 	slugCharsMax,
 	subjectCharsMax,
@@ -380,7 +381,11 @@ export const auditVerification = z
 	})
 	.openapi('AuditVerification')
 
-const lag = { shards: count, shards_behind: count, worst_lag_ms: count, dead_letters: count }
+const lag = {
+	...{ shards: count, shards_behind: count, worst_lag_ms: count, shards_rebuilding: count, dead_letters: count },
+	tenants_missing: count.nullable(),
+	registry_compared_at: time.nullable(),
+}
 export const freshness = z
 	.object({
 		exact: z.boolean(),
@@ -484,9 +489,16 @@ export const cursorQuery = z.object({ cursor: z.string().optional() })
 export const preferHeaders = z.object({ Prefer: z.string().optional().openapi({ example: 'count=exact' }) })
 
 export const viewQuery = z.object({ region: regionText.optional(), tenant: tenantIdText.optional() })
-export const viewCollectionQuery = viewQuery.extend(pageQuery.shape)
+export const viewFreshnessQuery = viewQuery.extend({
+	max_staleness: z.int().min(0).max(maxStalenessSecondsMax).optional().openapi({
+		description: 'Seconds. An answer that may be older, or may lack a tenant, is refused as `view_stale`.',
+		example: 30,
+	}),
+})
+export const tenantListQuery = viewFreshnessQuery.pick({ max_staleness: true }).extend(pageQuery.shape)
+export const viewCollectionQuery = viewFreshnessQuery.extend(pageQuery.shape)
 export const deadLetterQuery = viewCollectionQuery.extend({ state: deadLetterState.optional() })
-export const viewRecordQuery = viewQuery.extend({
+export const viewRecordQuery = viewFreshnessQuery.extend({
 	collection: z.string().regex(collectionNamePattern),
 	...recordQuery.shape,
 })

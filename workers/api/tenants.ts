@@ -8,11 +8,19 @@ import { pageHeaders, readTenantPage } from './page.ts'
 import { provisionTenant } from './provisioning.ts'
 import { execute } from './reach.ts'
 import { showFreshness, showTenant, showTenantInfo, timeOf } from './representation.ts'
-import { readIdempotency, readShape } from './request.ts'
+import { readIdempotency, readQuery, readShape } from './request.ts'
 import { respondJson, respondReply } from './respond.ts'
 import { operatorRoute, type Route } from './route.ts'
-import { createdTenant, pageQuery, tenant, tenantInput, tenantList, tenantParams, tenantPatch } from './schemas.ts'
-import { freshnessExample, viewHeaderNames, viewHeaders } from './view-answer.ts'
+import {
+	createdTenant,
+	tenant,
+	tenantInput,
+	tenantList,
+	tenantListQuery,
+	tenantParams,
+	tenantPatch,
+} from './schemas.ts'
+import { freshnessExample, readMaxStaleness, refuseStale, viewHeaderNames, viewHeaders } from './view-answer.ts'
 
 const tag = 'Tenants (operator)'
 const summaryExample = {
@@ -88,7 +96,7 @@ export const tenantsRoutes: readonly Route[] = [
 			scope: 'read',
 			tag,
 			summary: 'List the tenants of all regions, from the view',
-			query: pageQuery,
+			query: tenantListQuery,
 			answers: {
 				200: {
 					description: 'A page of tenants',
@@ -97,15 +105,21 @@ export const tenantsRoutes: readonly Route[] = [
 					headers: [...pageHeaders, ...viewHeaderNames],
 				},
 			},
-			refusals: ['invalid_cursor', 'unknown_field', 'view_unavailable'],
+			refusals: ['invalid_cursor', 'unknown_field', 'view_stale', 'view_unavailable'],
 		},
 		async (call) => {
-			const page = readTenantPage(call)
+			const asked = readQuery(call, ['max_staleness', 'limit', 'cursor'])
+			if (!asked.ok) return asked
+			const maxMs = readMaxStaleness(asked.value.max_staleness)
+			if (!maxMs.ok) return maxMs
+			const page = readTenantPage(call, asked.value)
 			if (!page.ok) return page
 			const { config, view } = call.ports
 			const read = await view.tenants({ regions: config.regions, tenant: null }, page.value.page)
 			if (!read.ok) return read
 			const { tenants, next, freshness } = read.value
+			const enough = refuseStale(freshness, maxMs.value)
+			if (!enough.ok) return enough
 			const text = JSON.stringify({ tenants: tenants.map(showTenant), freshness: showFreshness(freshness) })
 			const link = page.value.link(next)
 			if (!link.ok) return link

@@ -9,11 +9,19 @@ import {
 	preferHeaders,
 	viewCollectionList,
 	viewCollectionQuery,
-	viewQuery,
+	viewFreshnessQuery,
 	viewRecordList,
 	viewRecordQuery,
 } from './schemas.ts'
-import { awaitPosition, freshnessExample, readScope, viewHeaderNames, viewHeaders } from './view-answer.ts'
+import {
+	awaitPosition,
+	freshnessExample,
+	readMaxStaleness,
+	readScope,
+	refuseStale,
+	viewHeaderNames,
+	viewHeaders,
+} from './view-answer.ts'
 
 const tag = 'View (operator)'
 const tenantExample = 'eu_01k9zq4m3c8t5w2x7v6y0r1n4p'
@@ -25,7 +33,7 @@ const recordExample = {
 	updated_at: '2026-11-22T19:51:02.004Z',
 	data: { age: 36 },
 }
-const refusals = ['unknown_field', 'view_behind', 'view_unavailable'] as const
+const refusals = ['unknown_field', 'view_behind', 'view_stale', 'view_unavailable'] as const
 const headers = [...pageHeaders, ...viewHeaderNames]
 
 export const viewRoutes: readonly Route[] = [
@@ -54,6 +62,8 @@ export const viewRoutes: readonly Route[] = [
 			const parameters = searchParams(call)
 			const scope = readScope(call, parameters.get('region'), parameters.get('tenant'))
 			if (!scope.ok) return scope
+			const maxMs = readMaxStaleness(parameters.get('max_staleness'))
+			if (!maxMs.ok) return maxMs
 			const query = readViewRecordQuery(call, parameters, scope.value)
 			if (!query.ok) return query
 			const reached = await awaitPosition(call)
@@ -61,6 +71,8 @@ export const viewRoutes: readonly Route[] = [
 			const read = await call.ports.view.records(scope.value, query.value.query)
 			if (!read.ok) return read
 			const { records, next, count, freshness: fresh } = read.value
+			const enough = refuseStale(fresh, maxMs.value)
+			if (!enough.ok) return enough
 			const text = `{"records":[${records.map(viewRecordText).join()}],"freshness":${JSON.stringify(showFreshness(fresh))}}`
 			const counted = countHeaders(count, records.length, query.value.query.after === null)
 			const link = query.value.link(next)
@@ -91,8 +103,10 @@ export const viewRoutes: readonly Route[] = [
 			refusals: [...refusals, 'invalid_cursor'],
 		},
 		async (call) => {
-			const asked = readQuery(call, ['region', 'tenant', 'limit', 'cursor'])
+			const asked = readQuery(call, ['region', 'tenant', 'max_staleness', 'limit', 'cursor'])
 			if (!asked.ok) return asked
+			const maxMs = readMaxStaleness(asked.value.max_staleness)
+			if (!maxMs.ok) return maxMs
 			const scope = readScope(call, asked.value.region ?? null, asked.value.tenant ?? null)
 			if (!scope.ok) return scope
 			const page = readViewCollectionPage(call, asked.value, scope.value)
@@ -102,6 +116,8 @@ export const viewRoutes: readonly Route[] = [
 			const read = await call.ports.view.collections(scope.value, page.value.page)
 			if (!read.ok) return read
 			const { collections, next, freshness: fresh } = read.value
+			const enough = refuseStale(fresh, maxMs.value)
+			if (!enough.ok) return enough
 			const text = JSON.stringify({ collections: collections.map(showViewCollection), freshness: showFreshness(fresh) })
 			const link = page.value.link(next)
 			if (!link.ok) return link
@@ -115,7 +131,9 @@ export const viewRoutes: readonly Route[] = [
 			scope: 'read',
 			tag,
 			summary: 'How far the view has come',
-			query: viewQuery,
+			description:
+				'`tenants_missing` are in the registry and not in the view, as of `registry_compared_at`; null while nobody has compared the two. Lag counts from when the view heard of a change.',
+			query: viewFreshnessQuery,
 			headers: minPositionHeaders,
 			answers: {
 				200: {
@@ -128,14 +146,19 @@ export const viewRoutes: readonly Route[] = [
 			refusals,
 		},
 		async (call) => {
-			const asked = readQuery(call, ['region', 'tenant'])
+			const asked = readQuery(call, ['region', 'tenant', 'max_staleness'])
 			if (!asked.ok) return asked
+			const maxMs = readMaxStaleness(asked.value.max_staleness)
+			if (!maxMs.ok) return maxMs
 			const scope = readScope(call, asked.value.region ?? null, asked.value.tenant ?? null)
 			if (!scope.ok) return scope
 			const reached = await awaitPosition(call)
 			if (!reached.ok) return reached
 			const read = await call.ports.view.freshness(scope.value)
-			return read.ok ? respondJson(call, 200, JSON.stringify(showFreshness(read.value)), viewHeaders(read.value)) : read
+			if (!read.ok) return read
+			const enough = refuseStale(read.value, maxMs.value)
+			if (!enough.ok) return enough
+			return respondJson(call, 200, JSON.stringify(showFreshness(read.value)), viewHeaders(read.value))
 		},
 	),
 ]
