@@ -232,6 +232,12 @@ export const metricsShardsMax = 1_000
 /** Periods of a tenant's usage in one answer. */
 export const usagePeriodsDefault = 30
 export const usagePeriodsMax = 400
+/** Periods of traffic in one answer. */
+export const trafficPeriodsDefault = 60
+export const trafficPeriodsMax = 400
+/** Shards in one answer to an operator: more than anybody reads. */
+export const shardsShownDefault = 50
+export const shardsShownMax = 1_000
 /** Resolved alerts that are shown beside the open ones. */
 export const alertsShownMax = 50
 /** A message about an alert that nobody has taken for so long tells nothing any more. */

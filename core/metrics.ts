@@ -2,6 +2,8 @@
 import type { Region, TenantId } from './ids.ts'
 import type { Outcome } from './refusal.ts'
 import type { StatusClass } from './telemetry.ts'
+import type { Traffic, TrafficGrain } from './traffic.ts'
+import type { ViewScope } from './view.ts'
 
 /** One region's sums and gauges; null where its database does not answer. */
 export interface RegionMetrics {
@@ -35,6 +37,32 @@ export interface ShardMetrics {
 	messages: number
 }
 
+/** How a shard stands with the view, and what it last said of itself. */
+export interface ShardState {
+	tenant: TenantId
+	/** Null until the view has heard of the tenant itself. */
+	slug: string | null
+	shard: number
+	/** The last journal position that the view has heard of, and the last that it has applied. */
+	head: number
+	applied: number
+	lagMs: number
+	/** Whether the view equals the shard at the applied position. */
+	exact: boolean
+	deadLetters: number
+	/** Records of the running rebuild; null when none runs. */
+	rebuilding: { done: number; total: number } | null
+	/** Null until the shard's first report. */
+	held: { records: number; keys: number; sizeBytes: number; reportedAt: number } | null
+}
+
+export interface ShardList {
+	/** Sums over all shards of each region, as far as they have reported. */
+	regions: { region: Region; tenants: number; shards: number; records: number; sizeBytes: number }[]
+	/** Those that are furthest behind first, then the largest. */
+	shards: ShardState[]
+}
+
 export const usageGrains = ['hour', 'day'] as const
 export type UsageGrain = (typeof usageGrains)[number]
 
@@ -59,4 +87,11 @@ export interface Metrics {
 	read(regions: readonly Region[]): Promise<RegionMetrics[]>
 	/** The last periods of one tenant, newest first. */
 	usage(tenant: TenantId, grain: UsageGrain, limit: number): Promise<Outcome<Usage[]>>
+	shards(scope: ViewScope, limit: number): Promise<Outcome<ShardList>>
+	/** Requests from one moment up to another, milliseconds since 1970. */
+	traffic(
+		regions: readonly Region[],
+		grain: TrafficGrain,
+		range: { from: number; until: number },
+	): Promise<Outcome<Traffic>>
 }

@@ -19,10 +19,11 @@ import type { DeadLetter, DeadLetterOrder } from '../core/dead-letter.ts'
 import type { ErasureRecord, ErasureStore } from '../core/erasure.ts'
 import { type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { hashSecret } from '../core/keys.ts'
-import type { Measured } from '../core/metrics.ts'
+import type { Measured, ShardList } from '../core/metrics.ts'
 import type { RebuildJob, RebuildStep, RebuildStore } from '../core/rebuild.ts'
 import { accept, type Outcome, type Refusal, refuse } from '../core/refusal.ts'
 import type { Sample } from '../core/telemetry.ts'
+import { type TrafficSums, trafficOf } from '../core/traffic.ts'
 import type { Freshness, View } from '../core/view.ts'
 import { createApp } from '../workers/api/app.ts'
 import type { ApiPorts, OperatorToken } from '../workers/api/ports.ts'
@@ -45,6 +46,8 @@ export class Edge {
 	readonly monitors = new Map<Region, TestMonitor>()
 	measured: Measured | null = null
 	freshness = freshNow
+	shardList: ShardList = { regions: [], shards: [] }
+	trafficSums: TrafficSums = { periods: [], periodLatency: [], routes: [], routeLatency: [] }
 	readonly bucket = new MemoryBucket()
 	/** Throws at the n-th call of a port, counted over all ports, before (`n`) or after (`n + 0.5`) its effect. */
 	failAt: number | null = null
@@ -89,6 +92,8 @@ export class Edge {
 			metrics: {
 				read: async (regions) => regions.map((region) => ({ region, measured: this.measured })),
 				usage: async () => accept([]),
+				shards: async (_scope, limit) => accept({ ...this.shardList, shards: this.shardList.shards.slice(0, limit) }),
+				traffic: async (_regions, grain, range) => accept(trafficOf([this.trafficSums], grain, range)),
 			},
 			rebuilds: (region) => this.#rebuilds(region),
 			startRebuild: (step) => this.port('rebuild.start', () => void this.rebuildSteps.push(step)),
@@ -103,7 +108,14 @@ export class Edge {
 				},
 			},
 			sized: (stream) => stream,
-			assets: { fetch: async (request) => new Response(`/* ${new URL(request.url).pathname} */`) },
+			assets: {
+				fetch: async (request) => {
+					const { pathname } = new URL(request.url)
+					return new Response(pathname.includes('absent') ? null : `/* ${pathname} */`, {
+						status: pathname.includes('absent') ? 404 : 200,
+					})
+				},
+			},
 		}
 		this.#app = createApp(this.ports)
 	}

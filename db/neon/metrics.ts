@@ -3,10 +3,13 @@ import { metricsShardsMax } from '../../core/limits.ts'
 import type { Measured, Metrics, ShardMetrics, Usage } from '../../core/metrics.ts'
 import { accept } from '../../core/refusal.ts'
 import { statusClasses } from '../../core/telemetry.ts'
+import { trafficOf } from '../../core/traffic.ts'
 import { type Database, DatabaseFailure, type Row } from './client.ts'
 import { freshnessStatement } from './freshness.ts'
 import { askRegions, type RegionDatabase } from './regions.ts'
 import { numberIn, tenantIn, textIn } from './row.ts'
+import { shardListOf, shardStatements } from './shards.ts'
+import { trafficStatements, trafficSumsOf } from './traffic.ts'
 
 /** @param databases of every region, by a role that reads */
 export function createMetrics(databases: readonly RegionDatabase[]): Metrics {
@@ -23,6 +26,17 @@ export function createMetrics(databases: readonly RegionDatabase[]): Metrics {
 			const statement = { text: listUsage, params: [tenant, grain, limit] }
 			const asked = await askRegions(databases, { regions: [regionOf(tenant)], tenant }, [statement])
 			return asked.ok ? accept((asked.value[0]?.results[0] ?? []).map(readUsage)) : asked
+		},
+
+		async shards(scope, limit) {
+			const asked = await askRegions(databases, scope, shardStatements(scope.tenant, limit))
+			return asked.ok ? accept(shardListOf(asked.value, limit)) : asked
+		},
+
+		async traffic(regions, grain, range) {
+			const statements = trafficStatements(grain, range.from, range.until)
+			const asked = await askRegions(databases, { regions, tenant: null }, statements)
+			return asked.ok ? accept(trafficOf(asked.value.map(trafficSumsOf), grain, range)) : asked
 		},
 	}
 }

@@ -79,6 +79,28 @@ test('messages that come twice, in any order, side by side, add up once; histogr
 	])
 })
 
+test('traffic is what was counted in whole periods of a range, by period and by route', async () => {
+	const start = Date.UTC(2026, 10, 22, 10, 59)
+	await addTelemetry(stack.writer('eu'), [
+		window('before', start - 1, 3),
+		window('one', start, 10),
+		window('two', start + 90_000, 5),
+	])
+	const range = { from: start, until: start + 180_000 }
+	const told = await metrics().traffic([region], 'minute', range)
+	if (!told.ok) throw new Error('refused')
+	expect(told.value.points.map(({ requests, failed }) => [requests, failed])).toEqual([
+		[10, 2],
+		[5, 1],
+		[0, 0],
+	])
+	expect(told.value.routes.map(({ route, requests, failed }) => [route, requests, failed])).toEqual([
+		['POST /v1/exports', 8, 2],
+		['GET /v1/tenant', 7, 1],
+	])
+	expect(told.value.points[0]?.p99Ms).toBeGreaterThan(20)
+})
+
 test("a shard's meters add up over its instances, and a page that comes twice counts once", async () => {
 	const writer = stack.writer('eu')
 	const apply = async (to: number, instance: string, rowsWritten: number) => {
@@ -94,6 +116,20 @@ test("a shard's meters add up over its instances, and a page that comes twice co
 	expect(read?.measured?.shards).toMatchObject([
 		{ tenant, head: 6, changes: 6, rowsWritten: 29, rowsRead: 58, messages: 3, sizeBytes: 8_192, records: 6, keys: 2 },
 	])
+	const listed = await metrics().shards({ regions: [region], tenant: null }, 10)
+	expect(listed).toMatchObject({
+		ok: true,
+		value: {
+			regions: [{ region, tenants: 1, shards: 1, records: 6, sizeBytes: 8_192 }],
+			shards: [
+				{ tenant, slug: 's', head: 6, applied: 6, lagMs: 0, exact: true, rebuilding: null, held: { records: 6 } },
+			],
+		},
+	})
+	const elsewhere = 'eu_01k9zq4m3c8t5w2x7v6y0r1n4q' as TenantId
+	expect(await metrics().shards({ regions: [region], tenant: elsewhere }, 10)).toMatchObject({
+		value: { regions: [{ shards: 0, records: 0 }], shards: [] },
+	})
 })
 
 test('usage is what each period did, with requests beside it, and only of the tenant that is asked about', async () => {

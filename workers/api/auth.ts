@@ -41,14 +41,14 @@ function keyOf({ ports: { config } }: Call, bearer: string): ParsedKey | null {
 export function authenticateOperator(
 	call: Call,
 	needed: OperatorScope,
-): Outcome<Pick<OperatorCall, 'caller' | 'bearer'>> {
+): Outcome<Pick<OperatorCall, 'caller' | 'bearer' | 'scope'>> {
 	const bearer = bearerOf(call)
 	if (bearer === null) return refuse('unauthorized', 'send an operator token as Authorization: Bearer <token>')
 	const operator = operatorOf(call, bearer)
 	if (operator) {
 		const allowed = operator.scope === needed || operator.scope === 'admin'
 		if (!allowed) return refuse('insufficient_scope', `this call needs an operator token of scope ${needed}`)
-		return accept({ caller: { kind: 'operator', name: operator.name }, bearer })
+		return accept({ caller: { kind: 'operator', name: operator.name }, bearer, scope: operator.scope })
 	}
 	if (looksLikeKey(bearer) && parseKey(bearer, call.ports.config.signingSecrets)) {
 		return refuse('insufficient_scope', 'this call takes an operator token, not an API key')

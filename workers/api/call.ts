@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import type { Caller, RateState } from '../../core/contract.ts'
 import type { TenantId } from '../../core/ids.ts'
 import type { Refusal } from '../../core/refusal.ts'
-import type { ApiPorts } from './ports.ts'
+import type { ApiPorts, OperatorScope } from './ports.ts'
 
 /** One request on its way through the edge. */
 export interface Call {
@@ -26,6 +26,8 @@ export interface TenantCall extends CallerCall {
 
 export interface OperatorCall extends CallerCall {
 	caller: Extract<Caller, { kind: 'operator' }>
+	/** What the token may do, which can be more than the route asks for. */
+	scope: OperatorScope
 }
 
 /** What a handler gives back instead of a response when something is refused; `app.ts` makes it a problem document. */

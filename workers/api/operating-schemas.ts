@@ -1,9 +1,18 @@
 import { z } from '@hono/zod-openapi'
 import { ruleNames } from '../../core/alert.ts'
 import { incidentStatuses } from '../../core/incident.ts'
-import { incidentNoteCharsMax, incidentTitleCharsMax, silenceMinutesMax, usagePeriodsMax } from '../../core/limits.ts'
+import {
+	incidentNoteCharsMax,
+	incidentTitleCharsMax,
+	shardsShownMax,
+	silenceMinutesMax,
+	trafficPeriodsMax,
+	usagePeriodsMax,
+} from '../../core/limits.ts'
 import { usageGrains } from '../../core/metrics.ts'
-import { regionName } from './schemas.ts'
+import { trafficGrains } from '../../core/traffic.ts'
+import { operatorScopes } from './ports.ts'
+import { regionName, viewQuery } from './schemas.ts'
 
 /** The shapes of what the operator watches with. */
 
@@ -33,6 +42,59 @@ const usage = z
 	})
 	.openapi('Usage')
 export const usageList = z.object({ grain: z.enum(usageGrains), usage: z.array(usage) }).openapi('UsageList')
+
+export const operator = z
+	.object({
+		name: z.string(),
+		scope: z.enum(operatorScopes),
+		regions: z.array(z.string()),
+		version: z.string(),
+	})
+	.openapi('Operator')
+
+export const trafficQuery = z.object({
+	region: z.string().optional(),
+	grain: z.enum(trafficGrains).optional(),
+	limit: z.int().min(1).max(trafficPeriodsMax).optional(),
+})
+const quantileMs = z.number().min(0).nullable()
+const figures = { requests: count, failed: count, p50_ms: quantileMs, p99_ms: quantileMs }
+export const traffic = z
+	.object({
+		grain: z.enum(trafficGrains),
+		seconds: count,
+		from: time,
+		until: time,
+		points: z.array(z.object({ at: time, ...figures })),
+		routes: z.array(z.object({ route: z.string(), ...figures })),
+	})
+	.openapi('Traffic')
+
+export const shardQuery = viewQuery.extend({ limit: z.int().min(1).max(shardsShownMax).optional() })
+const shardSums = { tenants: count, shards: count, records: count, size_bytes: count }
+export const shardList = z
+	.object({
+		totals: z.object(shardSums),
+		regions: z.array(z.object({ region: z.string(), ...shardSums })),
+		shards: z.array(
+			z.object({
+				tenant: z.string(),
+				slug: z.string().nullable(),
+				shard: count,
+				head: count,
+				applied: count,
+				lag_ms: count,
+				exact: z.boolean(),
+				dead_letters: count,
+				rebuilding: z.object({ done: count, total: count }).nullable(),
+				records: count.nullable(),
+				active_keys: count.nullable(),
+				size_bytes: count.nullable(),
+				reported_at: time.nullable(),
+			}),
+		),
+	})
+	.openapi('ShardList')
 
 export const markdown = z.string()
 const share = z.number()

@@ -13,14 +13,17 @@ import { incidentRoutes } from './incidents.ts'
 import { keyRoutes } from './keys.ts'
 import { metricsRoutes } from './metrics.ts'
 import { openApiRoute } from './openapi.ts'
+import { operatorRoutes } from './operator.ts'
 import { rebuildRoutes } from './rebuild.ts'
 import { recordRoutes } from './records.ts'
 import type { Access, Method, Route } from './route.ts'
+import { shardRoutes } from './shards.ts'
 import { sloRoutes } from './slo.ts'
 import { statusRoutes } from './status.ts'
 import { subjectRoutes } from './subjects.ts'
 import { tenantRoutes } from './tenant.ts'
 import { tenantsRoutes } from './tenants.ts'
+import { trafficRoutes } from './traffic.ts'
 import { verificationRoutes } from './verification.ts'
 import { viewRoutes } from './view.ts'
 import { webhookRoutes } from './webhooks.ts'
@@ -33,7 +36,10 @@ const described: readonly Route[] = [
 	...verificationRoutes,
 	...rebuildRoutes,
 	...deadLetterRoutes,
+	...operatorRoutes,
 	...metricsRoutes,
+	...trafficRoutes,
+	...shardRoutes,
 	...sloRoutes,
 	...alertRoutes,
 	...incidentRoutes,
