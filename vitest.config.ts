@@ -26,22 +26,25 @@ const simulated = ['checker', 'simulation', 'mutants'].map((name) => `test/fault
 /** Tests inside workerd reach nothing: neither a view's database nor where a webhook or its name server would be. */
 const outboundService = () => new Response(null, { status: 503 })
 
+/** Half of the tests wait for a disk or a reply, so two at a time also pay on a machine with two cores. */
+const together = { maxWorkers: 2, sequence: { groupOrder: 1 } }
+
 export default defineConfig({
 	test: {
 		reporters: ['default', './test/summary.ts'],
 		// The Worker's own log, a line a request, would bury what a failed test says.
 		onConsoleLog: (text) => !text.startsWith('{"level":'),
 		projects: [
-			{ test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 } },
+			{ test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000, ...together } },
 			{
 				plugins: [
 					cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings, outboundService } }),
 				],
-				test: { name: 'workerd', include: ['test/workerd/**/*.test.ts'], testTimeout: 60_000 },
+				test: { name: 'workerd', include: ['test/workerd/**/*.test.ts'], testTimeout: 60_000, ...together },
 			},
 			{
 				// Pure computation, which may share the machine.
-				test: { name: 'simulation', include: simulated, testTimeout: 120_000 },
+				test: { name: 'simulation', include: simulated, testTimeout: 120_000, ...together },
 			},
 			{
 				// One stack at a time: each starts Postgres and workerd, and the machine may have two cores.

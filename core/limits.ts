@@ -171,7 +171,7 @@ export const staleRetrySeconds = 5
 /** Shards that are named because they differ. */
 export const differingShardsShown = 100
 /** Rebuilds that a list shows. */
-export const rebuildsListedMax = 50
+export const rebuildsListedMax = 20
 /** Consumers that are faster than a replay send it back to its start; one that fails so often is tried again later. */
 export const replayAttemptsMax = 10
 /** One page of the ETL; never less than one record. */

@@ -3,8 +3,8 @@
  * sum over its rows (`db/neon/digest.ts`), so that the two can be compared without moving a record. For that, data is printed
  * exactly as Postgres prints jsonb.
  */
-import { hash } from 'node:crypto'
 import type { JsonObject, JsonValue } from './json.ts'
+import { digestHead } from './sha256.ts'
 
 /** What a row's hash covers besides its data. Times are milliseconds since 1970. */
 export interface RowHead {
@@ -19,8 +19,7 @@ export interface RowHead {
 export function rowHash(row: RowHead, data: JsonObject, personal: readonly string[]): bigint {
 	const { collection, id, version, createdAt, updatedAt } = row
 	const text = `${collection}\n${id}\n${version}\n${createdAt}\n${updatedAt}\n${printObject(data, personal)}`
-	// As text, because a buffer that crosses from native code costs more than the hash.
-	return BigInt(`0x${hash('sha256', text, 'hex').slice(0, 16)}`)
+	return digestHead(text)
 }
 
 /** A digest is the sum of row hashes modulo 2^64, so a row can be added and taken out in any order. */

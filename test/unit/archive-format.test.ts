@@ -1,10 +1,20 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { continueDigest, finishDigest, startDigest } from '../../core/sha256.ts'
+import { continueDigest, digestHead, finishDigest, startDigest } from '../../core/sha256.ts'
 import { type Piece, piecesLength, zipPieces } from '../../core/zip.ts'
 import { readRange, streamPieces } from '../../workers/api/pieces.ts'
 import { MemoryBucket } from '../memory-bucket.ts'
+
+test('the head of a short digest is that of Node, at every length around a block and for any text', () => {
+	const head = (text: string) => createHash('sha256').update(text).digest().readBigUInt64BE()
+	for (let length = 0; length <= 1_300; length++) {
+		expect(digestHead('x'.repeat(length)), `${length}`).toBe(head('x'.repeat(length)))
+		expect(digestHead('€'.repeat(length)), `${length} of three bytes`).toBe(head('€'.repeat(length)))
+	}
+	const text = fc.string({ unit: 'binary', maxLength: 700 })
+	fc.assert(fc.property(text, (one) => digestHead(one) === head(one)))
+})
 
 test('a digest that is put down and taken up anywhere is the SHA-256 of the whole', () => {
 	const pieces = fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 8 })
