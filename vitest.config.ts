@@ -27,7 +27,7 @@ const simulated = ['checker', 'simulation', 'mutants'].map((name) => `test/fault
 const outboundService = () => new Response(null, { status: 503 })
 
 /** Half of the tests wait for a disk or a reply, so two at a time also pay on a machine with two cores. */
-const together = { maxWorkers: 2, sequence: { groupOrder: 1 } }
+const together = { maxWorkers: 2, hookTimeout: 60_000, sequence: { groupOrder: 1 } }
 
 export default defineConfig({
 	test: {

@@ -2,8 +2,8 @@
  * The audit hash chain of the journal. The entries of one operation are one link: SHA-256 over the link before it and all of
  * the operation's entries, kept with the last of them. Who changes, drops or adds an entry afterwards breaks every later link.
  */
-import { hash } from 'node:crypto'
 import type { ChangeOp } from './contract.ts'
+import { digestText } from './sha256.ts'
 
 /** Who made an operation's entries, and when. `request` is null for what the shard does by itself. */
 export interface Origin {
@@ -44,7 +44,7 @@ export const chainStart = ''
 
 /** The next value of the chain; `entries` is the JSON text of an array of `LinkedEntry`. */
 export function linkOf(previous: string, { at, actor, request }: Origin, entries: string): string {
-	return hash('sha256', JSON.stringify([previous, at, actor, request]) + entries, 'base64url')
+	return digestText(JSON.stringify([previous, at, actor, request]) + entries)
 }
 
 /**

@@ -2,13 +2,14 @@
  * Cursors are sealed, because a position holds a value of a record, which may be personal, and cursors travel in URLs. The
  * seal also binds a cursor to the query and the tenant that it was made for.
  */
-import { createCipheriv, createDecipheriv, hash } from 'node:crypto'
+import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { z } from 'zod'
 import type { PagePosition } from './contract.ts'
 import type { RandomBytes } from './ids.ts'
 import { cursorBytesMax } from './limits.ts'
 import type { ListQuery } from './query.ts'
 import { accept, type Outcome, refuse } from './refusal.ts'
+import { digestText } from './sha256.ts'
 
 /** 32 bytes each. The first seals, all of them open, so that a key can be replaced while cursors are on their way. */
 export type CursorKeys = readonly [Uint8Array, ...Uint8Array[]]
@@ -54,7 +55,7 @@ export function queryFingerprint(query: Pick<ListQuery, 'filter' | 'order'>, ...
 	const text = JSON.stringify([scope, query.filter, query.order], (key, value) =>
 		key === 'pointer' ? undefined : value,
 	)
-	return hash('sha256', text, 'base64url')
+	return digestText(text)
 }
 
 const positionValues = z.array(z.union([z.string(), z.number(), z.boolean(), z.null()]))

@@ -170,8 +170,10 @@ export const maxStalenessSecondsMax = 365 * 86_400
 export const staleRetrySeconds = 5
 /** Shards that are named because they differ. */
 export const differingShardsShown = 100
-/** Rebuilds that a list shows. */
-export const rebuildsListedMax = 20
+/** Rebuilds that a list shows; each is an object that is read anew, and its progress a question to the view. */
+export const rebuildsListedMax = 10
+/** Rebuilds, the newest first, among which the sweep looks for unfinished ones. */
+export const rebuildsSweptMax = 50
 /** Consumers that are faster than a replay send it back to its start; one that fails so often is tried again later. */
 export const replayAttemptsMax = 10
 /** One page of the ETL; never less than one record. */

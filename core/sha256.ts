@@ -52,6 +52,7 @@ export function finishDigest({ words: before, rest, bytes }: DigestState): strin
 /** Up to here our own is faster, because a call of the platform's digest costs as much as hashing 600 bytes. */
 const shortCharsMax = 600
 const bytesPerCharMax = 3
+const digestBytes = 32
 const encoder = new TextEncoder()
 const short = new Uint8Array(Math.ceil((shortCharsMax * bytesPerCharMax + 9) / blockBytes) * blockBytes)
 
@@ -59,15 +60,27 @@ const short = new Uint8Array(Math.ceil((shortCharsMax * bytesPerCharMax + 9) / b
 export function digestHead(text: string): bigint {
 	// As text, because a buffer that crosses from native code costs more than the hash.
 	if (text.length > shortCharsMax) return BigInt(`0x${hash('sha256', text, 'hex').slice(0, 16)}`)
+	const words = digestShort(text)
+	return (BigInt(word(words, 0) >>> 0) << 32n) | BigInt(word(words, 1) >>> 0)
+}
+
+/** The digest of a text in UTF-8, in base64url. */
+export function digestText(text: string): string {
+	if (text.length > shortCharsMax) return hash('sha256', text, 'base64url')
+	const bytes = Buffer.allocUnsafe(digestBytes)
+	for (const [index, value] of digestShort(text).entries()) bytes.writeInt32BE(value, index * 4)
+	return bytes.toString('base64url')
+}
+
+function digestShort(text: string): Int32Array {
 	const { written } = encoder.encodeInto(text, short)
 	const blocks = Math.ceil((written + 9) / blockBytes)
 	short.fill(0, written, blocks * blockBytes)
 	short[written] = 0x80
-	const view = new DataView(short.buffer)
-	view.setUint32(blocks * blockBytes - 4, written * 8)
+	new DataView(short.buffer).setUint32(blocks * blockBytes - 4, written * 8)
 	const words = Int32Array.from(initialWords)
 	compress(words, short, 0, blocks)
-	return (BigInt(word(words, 0) >>> 0) << 32n) | BigInt(word(words, 1) >>> 0)
+	return words
 }
 
 const schedule = new Int32Array(64)

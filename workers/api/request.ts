@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto'
 import type { z } from '@hono/zod-openapi'
 import type { Caller, Idempotency } from '../../core/contract.ts'
 import { recordIdPattern } from '../../core/ids.ts'
@@ -6,6 +5,7 @@ import { isJsonObject, type JsonObject, parseJson, pointerStep } from '../../cor
 import { bodyBytesMax, idempotencyKeyCharsMax } from '../../core/limits.ts'
 import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
 import { sealKey } from '../../core/seal.ts'
+import { digestText } from '../../core/sha256.ts'
 import type { Call, CallerCall } from './call.ts'
 
 export const collectionNamePattern = /^[a-z][a-z0-9_-]{0,62}$/
@@ -197,5 +197,5 @@ function callerName(caller: Caller): string {
 
 /** Hashes a list so that no two different lists give the same bytes. */
 function digest(parts: readonly (string | null)[]): string {
-	return hash('sha256', JSON.stringify(parts), 'base64url')
+	return digestText(JSON.stringify(parts))
 }
