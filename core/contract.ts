@@ -609,11 +609,45 @@ export interface RebuildRequest {
 /** `seq` is the entry's position. */
 export type RebuildReply = { kind: 'accepted'; seq: number } | { kind: 'refused'; reason: 'unknown_shard' }
 
+/** A record's place among all of a shard's: by collection, then by id. */
+export interface RowName {
+	collection: string
+	id: string
+}
+
+/** Asks which rows the view should hold: those after a place (null for the first), or those of these names. */
+export type SurveyRequest = { tenant: TenantId; shard: number } & (
+	| { what: 'range'; after: RowName | null; rowsMax: number }
+	/** `since` is how far the view had come. */
+	| { what: 'names'; names: RowName[]; since: number }
+)
+
+export type SurveyReply =
+	| {
+			kind: 'rows'
+			epoch: number
+			/** The journal's end as the rows were read. */
+			head: number
+			/** All records of the shard. */
+			records: number
+			/**
+			 * In the order that was asked for. `hash` is 16 hexadecimal digits (`core/row-hash.ts`), null where there is no such
+			 * record; `changed` tells whether the record, or what the view shows of it, has changed after `since`.
+			 */
+			rows: (RowName & { hash: string | null; changed: boolean })[]
+			/** The last of the rows; null when the shard has no more, and with names. */
+			last: RowName | null
+	  }
+	/** While a schema changes nobody can say it; of a position that is not the journal's, or lies far back, neither. */
+	| { kind: 'refused'; reason: 'unknown_shard' | 'changing' | 'position' }
+
 /** A shard as the rest of the system sees it. */
 export interface Shard {
 	execute<N extends OperationName>(command: Command<N>): Promise<Reply<Answer<N>>>
 	provision(provisioning: Provisioning): Promise<Outcome<{ head: number }>>
 	pull(request: PullRequest): Promise<PullReply>
+	/** Tells which rows the view should hold, record by record. */
+	survey(request: SurveyRequest): Promise<SurveyReply>
 	/** Asks the view, by an entry in the journal, to read all collections anew; the same id leaves one entry only. */
 	rebuild(request: RebuildRequest): Promise<RebuildReply>
 	/** A consumer at a job of this tenant asks and reports. */

@@ -168,6 +168,18 @@ export const registryGraceMs = 60_000
 export const maxStalenessSecondsMax = 365 * 86_400
 /** When to ask again for an answer that was too old, in seconds. */
 export const staleRetrySeconds = 5
+/** Rows of one survey of a shard, and the text of their records: about 50 ms, during which its tenant waits. */
+export const surveyRowsMax = 2_000
+export const surveyCharsMax = 2 * megabyte
+/** Entries of the journal that a survey looks through for what has changed since: some 10 ms. */
+export const surveyedEntriesMax = 10_000
+/** Records that one call of the deep verification compares, and the time after which it surveys no further. */
+export const deepRecordsMax = 20_000
+export const deepMsMax = 5_000
+/** Records that may differ are looked at again; with so many the call ends, and the next one goes on. */
+export const deepSuspectsMax = 1_000
+/** How often one that changes all the time is looked at. */
+export const deepLooksMax = 3
 /** Shards that are named because they differ. */
 export const differingShardsShown = 100
 /** Rebuilds that a list shows; each is an object that is read anew, and its progress a question to the view. */

@@ -22,6 +22,11 @@ export function rowHash(row: RowHead, data: JsonObject, personal: readonly strin
 	return digestHead(text)
 }
 
+/** As `db/neon/digest.ts` prints it: 16 hexadecimal digits. */
+export function printRowHash(hash: bigint): string {
+	return hash.toString(16).padStart(16, '0')
+}
+
 /** A digest is the sum of row hashes modulo 2^64, so a row can be added and taken out in any order. */
 export function addToDigest(digest: bigint, change: bigint): bigint {
 	return BigInt.asUintN(64, digest + change)

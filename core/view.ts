@@ -1,5 +1,5 @@
 /** What the view answers: the API reads it through this port, `db/neon/` implements it over every region's database. */
-import type { JsonText, TenantStatus } from './contract.ts'
+import type { JsonText, RowName, TenantStatus } from './contract.ts'
 import type { DeadLetter, DeadLetterPosition, DeadLetterState } from './dead-letter.ts'
 import type { Region, TenantId } from './ids.ts'
 import type { ListQuery } from './query.ts'
@@ -99,6 +99,24 @@ export type RegionFreshness = { region: Region } & Pick<
 	| 'registryComparedAt'
 >
 
+export interface RowRange {
+	after: RowName | null
+	last: RowName | null
+	limit: number
+}
+
+/** `hash` is 16 hexadecimal digits, as in `SurveyReply`. */
+export type HeldRow = RowName & { hash: string }
+
+/** The rows and the watermark of one snapshot. */
+export interface HeldRows {
+	rows: HeldRow[]
+	epoch: number
+	appliedSeq: number
+	/** While it is, rows may be missing that were applied. */
+	hollow: boolean
+}
+
 export interface View {
 	records(
 		scope: ViewScope,
@@ -117,6 +135,10 @@ export interface View {
 	freshness(scope: ViewScope): Promise<Outcome<Freshness>>
 	/** What the last comparisons of the scope's shards with the view said, by region. */
 	verification(scope: ViewScope): Promise<Outcome<RegionVerification[]>>
+	/** The hashes of a tenant's rows in the order of their names, after one and up to another (null for both ends). */
+	heldRange(tenant: TenantId, range: RowRange): Promise<Outcome<HeldRow[]>>
+	/** Those of the named rows that there are, and how far the view of the home shard has come; null when it follows none. */
+	heldRows(tenant: TenantId, names: readonly RowName[]): Promise<Outcome<HeldRows | null>>
 	deadLetters(scope: ViewScope, query: DeadLetterQuery): Promise<Outcome<DeadLetterPage>>
 	/** Null when there is none, or none any more. */
 	deadLetter(position: DeadLetterPosition): Promise<Outcome<DeadLetter | null>>

@@ -84,6 +84,8 @@ export class Edge {
 				tenants: (...all) => this.view.tenants(...all),
 				freshness: (...all) => this.view.freshness(...all),
 				verification: (...all) => this.view.verification(...all),
+				heldRange: (...all) => this.view.heldRange(...all),
+				heldRows: (...all) => this.view.heldRows(...all),
 				deadLetters: (...all) => this.view.deadLetters(...all),
 				deadLetter: (...all) => this.view.deadLetter(...all),
 				rebuilt: (...all) => this.view.rebuilt(...all),
@@ -174,6 +176,15 @@ export class Edge {
 			provision: (asked) => called('provision', () => shard.provision(asked)),
 			pull: () => Promise.reject(new Error('the edge never pulls')),
 			rebuild: () => Promise.reject(new Error('the edge never rebuilds')),
+			survey: ({ what }) =>
+				called('survey', () => ({
+					kind: 'rows',
+					epoch: 1,
+					head: 2,
+					records: 1,
+					rows: what === 'range' ? [held] : [],
+					last: null,
+				})),
 			job: () => Promise.reject(new Error('the edge performs no jobs')),
 			erase: (order) => called(`erase.${order.do}`, () => accept({ tables: 1, records: 0, keys: 1, buried: false })),
 			fetch: (request) => called('fetch', () => shard.fetch(request)),
@@ -587,6 +598,8 @@ function fakeView(edge: Edge): View {
 			.sort()
 	return {
 		verification: async ({ regions }) => accept(regions.map((region) => ({ ...neverVerified, region }))),
+		heldRange: async () => accept([held]),
+		heldRows: async () => accept({ rows: [], epoch: 1, appliedSeq: 2, hollow: false }),
 		deadLetters: async (_scope, { state, limit, after }) => {
 			const all = edge.deadLetters.filter((one) => state === null || one.state === state)
 			const left = all.filter(({ number }) => after === null || number > after.number)
@@ -637,6 +650,7 @@ function fakeView(edge: Edge): View {
 	}
 }
 
+const held = { collection: 'c', id: 'r1', hash: '00000000000000ff', changed: false }
 const neverVerified = {
 	...{ equal: 0, differing: 0, unknown: 1, repairs: 0, oldestCheckAt: null, newestCheckAt: null },
 	shards: [],

@@ -6,10 +6,11 @@ import { numberIn, textIn } from './row.ts'
 
 const milliseconds = (column: string) => `(extract(epoch FROM ${column}) * 1000)::bigint`
 
-/** The hash of a row of `record` under that alias, as a signed 64-bit integer. */
-export const rowHashOf = (row: string): string => `('x' || substr(encode(sha256(convert_to(concat_ws(E'\\n',
+/** The hash of a row of `record` under that alias: 16 hexadecimal digits, and as a signed 64-bit integer. */
+export const printedHashOf = (row: string): string => `substr(encode(sha256(convert_to(concat_ws(E'\\n',
 	${row}.collection, ${row}.id, ${row}.version, ${milliseconds(`${row}.created_at`)}, ${milliseconds(`${row}.updated_at`)},
-	${row}.data::text), 'UTF8')), 'hex'), 1, 16))::bit(64)::bigint`
+	${row}.data::text), 'UTF8')), 'hex'), 1, 16)`
+export const rowHashOf = (row: string): string => `('x' || ${printedHashOf(row)})::bit(64)::bigint`
 
 /** A sum of hashes, signed or not, as the unsigned 64-bit number that the shard prints. */
 export const digestOf = (sum: string): string =>

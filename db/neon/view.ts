@@ -10,6 +10,7 @@ import type { Row } from './client.ts'
 import { findDeadLetter, listDeadLetters } from './dead-letters.ts'
 import { fieldTypesStatement, namedProperties, typesOf } from './field-types.ts'
 import { freshnessOf, freshnessStatement } from './freshness.ts'
+import { heldRange, heldRows } from './held.ts'
 import { countStatement, pageOf, pageStatement } from './list.ts'
 import { mergeParts } from './merge.ts'
 import { progressStatement, readProgress } from './rebuilds.ts'
@@ -83,6 +84,10 @@ export function createView({ regions: databases, now, sleep }: ViewPorts): View 
 			const asked = await askRegions(databases, scope, verificationStatements(scope.tenant))
 			return asked.ok ? accept(asked.value.map(verificationOf)) : asked
 		},
+
+		heldRange: (tenant, range) => heldRange(databases, tenant, range),
+
+		heldRows: (tenant, names) => heldRows(databases, tenant, names),
 
 		deadLetters: (scope, query) => listDeadLetters(databases, scope, query),
 

@@ -289,7 +289,7 @@ test('the view is read with its own parameters, filters, cursors and positions',
 		}
 		expect((await get('freshness')).status).toBe(200)
 	}
-	edge.freshness = stale
+	edge.freshness = { ...stale }
 	const refused = await get('freshness?max_staleness=1')
 	expect(await refused.json()).toMatchObject({ code: 'view_stale', status: 503 })
 	expect(refused.headers.get('Retry-After')).toBe('5')
@@ -299,4 +299,26 @@ test('the view is read with its own parameters, filters, cursors and positions',
 	for (const wrong of ['', id, `${id}:`, `${id}:-1`, `${id}:1e3`, `us_${id.slice(3)}:1`, `${id}:${'9'.repeat(16)}`]) {
 		expect((await get('freshness', { 'Freehold-Min-Position': wrong })).status).toBe(400)
 	}
+})
+
+test('[T3] the records of a tenant are compared when an operator asks for it, and of nobody else', async () => {
+	const edge = new Edge()
+	const { id } = await edge.tenant()
+	const get = (query: string) => edge.fetch('GET', `/v1/view/verification?${query}`, { as: 'reader-token' })
+	expect(await (await get(`tenant=${id}&deep=true`)).json()).toMatchObject({
+		deep: { position: 2, compared: 1, records: 1, done: true, missing: [], extra: [], different: [], undecided: [] },
+	})
+	expect(await (await get(`tenant=${id}`)).json()).not.toHaveProperty('deep')
+	edge.objectCalls.length = 0
+	const stranger = `${id.slice(0, -4)}zzzz`
+	for (const [wrong, status] of [
+		['deep=true', 400],
+		[`tenant=${id}&deep=yes`, 400],
+		[`tenant=${id}&deep=true&deep=true`, 400],
+		[`tenant=${id}&cursor=x`, 400],
+		[`tenant=${id}&deep=true&cursor=x`, 400],
+		[`tenant=${stranger}&deep=true`, 404],
+	] as const)
+		expect([wrong, (await get(wrong)).status]).toEqual([wrong, status])
+	expect(edge.objectCalls).toEqual([])
 })

@@ -87,6 +87,7 @@ function dyingAt(step: Step): ReturnType<typeof createApp> {
 				execute: (command) => shard.execute(command),
 				pull: (asked) => shard.pull(asked),
 				rebuild: (asked) => shard.rebuild(asked),
+				survey: (asked) => shard.survey(asked),
 				job: (asked) => shard.job(asked),
 				fetch: (asked) => shard.fetch(asked),
 				erase: (order) => shard.erase(order),

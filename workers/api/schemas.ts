@@ -404,9 +404,21 @@ const differingShard = z.object({
 	...{ tenant: tenantIdText, shard: count, checked_at: time, repairs: count },
 	repaired_at: time.nullable(),
 })
+const rowName = z.object({ collection: z.string(), id: z.string() })
+const deepVerification = z.object({
+	position: count,
+	compared: count,
+	records: count,
+	done: z.boolean(),
+	missing: z.array(rowName),
+	extra: z.array(rowName),
+	different: z.array(rowName),
+	undecided: z.array(rowName),
+})
 export const verification = z
 	.object({
 		...verificationCounts,
+		deep: deepVerification.optional(),
 		regions: z.array(z.object({ region: z.string(), ...verificationCounts, shards: z.array(differingShard) })),
 	})
 	.openapi('Verification')
@@ -489,6 +501,10 @@ export const cursorQuery = z.object({ cursor: z.string().optional() })
 export const preferHeaders = z.object({ Prefer: z.string().optional().openapi({ example: 'count=exact' }) })
 
 export const viewQuery = z.object({ region: regionText.optional(), tenant: tenantIdText.optional() })
+export const verificationQuery = viewQuery.extend({
+	deep: z.enum(['true', 'false']).optional().openapi({ description: 'Needs `tenant`.' }),
+	cursor: z.string().optional().openapi({ description: 'Needs `deep=true`.' }),
+})
 export const viewFreshnessQuery = viewQuery.extend({
 	max_staleness: z.int().min(0).max(maxStalenessSecondsMax).optional().openapi({
 		description: 'Seconds. An answer that may be older, or may lack a tenant, is refused as `view_stale`.',

@@ -13,6 +13,8 @@ import {
 	type RebuildRequest,
 	type Reply,
 	type ShardReport,
+	type SurveyReply,
+	type SurveyRequest,
 	type WebhookPull,
 	type WebhookPullReply,
 	type WebhookReport,
@@ -42,6 +44,7 @@ import { PageReader } from './pull.ts'
 import { Rate } from './rate.ts'
 import { Segments } from './segments.ts'
 import { applyLedger } from './subjects.ts'
+import { survey } from './survey.ts'
 import { insertTenant, isSame } from './tenant.ts'
 import { Upkeep } from './upkeep.ts'
 import { WebhookFeed } from './webhook-feed.ts'
@@ -218,6 +221,14 @@ export class Shard {
 		const reply = this.#pages.read(request, journal, () => this.#upkeep.checksum(journal))
 		if (reply.kind !== 'refused') this.#upkeep.acknowledge(request.applied ?? request.after)
 		return reply
+	}
+
+	survey(request: SurveyRequest): SurveyReply {
+		const journal = this.#journal
+		if (!journal || this.#isFenced()) return { kind: 'refused', reason: 'unknown_shard' }
+		const own = this.#catalog.tenant()
+		if (own.id !== request.tenant || own.shard !== request.shard) return { kind: 'refused', reason: 'unknown_shard' }
+		return survey(this.#ports.sql, this.#catalog, journal, request)
 	}
 
 	pullWebhook(asked: WebhookPull): WebhookPullReply {

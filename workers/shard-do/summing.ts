@@ -1,6 +1,7 @@
 import { addToDigest, rowHash } from '../../core/row-hash.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import type { Catalog } from './catalog.ts'
+import type { Definition } from './definition.ts'
 import type { Totals } from './totals.ts'
 
 /** Rows read at once: few enough that the largest records fit into memory together. */
@@ -22,23 +23,48 @@ export function stepDigest(sql: Sql, catalog: Catalog, totals: Totals): boolean 
 	if (!definition) throw new Error('a digest is kept of a collection that is not there')
 	let summedTo: string | null = from
 	let digest = 0n
-	for (let chars = 0; chars < stepCharsMax && summedTo !== null; ) {
-		const rows: StoredRow[] = sql.all(
-			`SELECT id, version, created_at AS createdAt, updated_at AS updatedAt, data FROM ${definition.table}
-			WHERE id > ? ORDER BY id LIMIT ${pageRows}`,
-			summedTo,
-		)
-		for (const row of rows) {
-			chars += row.data.length
-			const head = { ...row, collection: definition.name }
-			digest = addToDigest(digest, rowHash(head, JSON.parse(row.data), definition.schema.personal))
-		}
-		summedTo = rows.length < pageRows ? null : (rows.at(-1)?.id ?? null)
+	let chars = 0
+	for (const row of hashesAfter(sql, definition, from)) {
+		if (chars >= stepCharsMax) break
+		chars += row.chars
+		digest = addToDigest(digest, row.hash)
+		summedTo = row.id
 	}
+	if (chars < stepCharsMax) summedTo = null
 	totals.extendDigest(number, digest, summedTo)
 	totals.commit()
 	return totals.unsummed() === null
 }
+
+/** The hashes of a collection's records after an id, in the order of their ids; `chars` is the length of a record's text. */
+export function* hashesAfter(
+	sql: Sql,
+	definition: Definition,
+	after: string,
+): Generator<{ id: string; hash: bigint; chars: number }> {
+	for (let last = after; ; ) {
+		const rows = sql.all<StoredRow>(
+			`SELECT ${columns} FROM ${definition.table} WHERE id > ? ORDER BY id LIMIT ${pageRows}`,
+			last,
+		)
+		for (const row of rows) yield { id: row.id, hash: hashRow(definition, row), chars: row.data.length }
+		const end = rows.at(-1)
+		if (!end || rows.length < pageRows) return
+		last = end.id
+	}
+}
+
+/** Null when there is no such record. */
+export function hashOf(sql: Sql, definition: Definition, id: string): bigint | null {
+	const [row] = sql.all<StoredRow>(`SELECT ${columns} FROM ${definition.table} WHERE id = ?`, id)
+	return row ? hashRow(definition, row) : null
+}
+
+function hashRow(definition: Definition, row: StoredRow): bigint {
+	return rowHash({ ...row, collection: definition.name }, JSON.parse(row.data), definition.schema.personal)
+}
+
+const columns = 'id, version, created_at AS createdAt, updated_at AS updatedAt, data'
 
 interface StoredRow {
 	id: string

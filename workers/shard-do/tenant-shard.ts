@@ -10,6 +10,8 @@ import type {
 	RebuildReply,
 	RebuildRequest,
 	Reply,
+	SurveyReply,
+	SurveyRequest,
 	WebhookPull,
 	WebhookPullReply,
 	WebhookReport,
@@ -117,6 +119,11 @@ export class TenantShard<Env> extends DurableObject<Env> {
 		if (reply.kind !== 'page' || reply.page.to === reply.page.from) return reply
 		const report = { ...this.#shard.gauges(), meter: { ...this.#meter } }
 		return { ...reply, page: { ...reply.page, report } }
+	}
+
+	async survey(request: SurveyRequest): Promise<SurveyReply> {
+		if (!(await this.#admission.ask()).ok) return { kind: 'refused', reason: 'unknown_shard' }
+		return this.#shard.survey(request)
 	}
 
 	async pullWebhook(asked: WebhookPull): Promise<WebhookPullReply> {
