@@ -50,7 +50,8 @@ export interface TenantLimits {
 	storage_bytes: number
 }
 
-export type TenantStatus = 'active' | 'suspended'
+export const tenantStatuses = ['active', 'suspended'] as const
+export type TenantStatus = (typeof tenantStatuses)[number]
 
 /** Every operation of a shard, by name: what it takes and what it answers. */
 export interface Operations {
@@ -134,6 +135,8 @@ export interface Operations {
 	'tenant.get': { takes: Record<never, never>; answers: { tenant: TenantInfo } }
 	'tenant.update': {
 		takes: {
+			/** Only a handover changes it, which has made sure of the claim. */
+			slug?: string
 			tenantName?: string | undefined
 			status?: TenantStatus | undefined
 			limits?: { [L in keyof TenantLimits]?: number | undefined } | undefined

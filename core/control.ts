@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import type { TenantId } from './ids.ts'
+import { tenantStatuses } from './contract.ts'
+import { parseTenantId, type TenantId } from './ids.ts'
 import { ledgerEntriesMax } from './limits.ts'
 import { accept, type Outcome, refuse } from './refusal.ts'
 
@@ -21,6 +22,27 @@ const ledgerEntry = z.object({
 	at: z.number(),
 })
 
+export const tenantIdSchema = z.string().transform((text, context) => {
+	const tenant = parseTenantId(text)
+	if (tenant !== null) return tenant
+	context.addIssue({ code: 'custom', message: 'no tenant id' })
+	return z.NEVER
+})
+
+/** `copying` can be cancelled; from `handing_over` on the name goes to the other tenant, and nothing takes that back. */
+export const moveStates = ['copying', 'handing_over', 'handed_over'] as const
+
+const move = z.object({
+	/** The tenant of another region that takes this one's place. */
+	to: tenantIdSchema,
+	state: z.enum(moveStates),
+	at: z.number(),
+	by: z.string(),
+	/** What the tenant was before it was suspended for the move. */
+	status: z.enum(tenantStatuses),
+})
+export type Move = z.infer<typeof move>
+
 export type LedgerEntry = z.infer<typeof ledgerEntry>
 
 /** Fields that came later are optional, so that the objects of older Workers stay readable. */
@@ -35,6 +57,9 @@ export const controlSchema = z.object({
 	/** A legal hold (Art. 17(3) GDPR) stops the erasure until it is lifted. */
 	hold: z.object({ at: z.number(), by: z.string() }).optional(),
 	erasure: erasureRequest.optional(),
+	move: move.optional(),
+	/** The tenant of another region whose place this one takes, or has taken. */
+	movedFrom: tenantIdSchema.optional(),
 	/** The data subjects that were erased lately: a shard that comes back from its history erases them again. */
 	ledger: z.array(ledgerEntry).optional(),
 })
@@ -62,6 +87,8 @@ export interface Claim {
 	confirm(tenant: TenantId): Promise<boolean>
 	/** Who holds the value, confirmed or not; null when it is free. */
 	holder(): Promise<TenantId | null>
+	/** Gives the value from one tenant to another at once: never has it two owners, never none. True when `to` holds it now. */
+	transfer(from: TenantId, to: TenantId): Promise<boolean>
 	/** Frees the value if this tenant holds it. */
 	release(tenant: TenantId): Promise<void>
 	/** Opens or finds the idempotency row of a request that is not inside any shard. */

@@ -4,8 +4,8 @@
  * repeated, so a crash anywhere costs a repetition and nothing else (E2).
  */
 import { z } from 'zod'
-import type { Control } from './control.ts'
-import { parseTenantId, type TenantId } from './ids.ts'
+import { type Control, tenantIdSchema } from './control.ts'
+import type { TenantId } from './ids.ts'
 import { erasureRunMsMax } from './limits.ts'
 
 /** Asks the consumer to go on with the erasure of a tenant. It carries nothing else: the control object says the rest. */
@@ -74,12 +74,7 @@ export type StoreCount = z.infer<typeof storeCount>
 /** The progress of one erasure: ids, counts and times, nothing personal. */
 export const erasureRecord = z.object({
 	id: z.string(),
-	tenant: z.string().transform((text, context) => {
-		const tenant = parseTenantId(text)
-		if (tenant !== null) return tenant
-		context.addIssue({ code: 'custom', message: 'no tenant id' })
-		return z.NEVER
-	}),
+	tenant: tenantIdSchema,
 	/** `key:<id>` or `operator:<name>`. */
 	requestedBy: z.string(),
 	requestedAt: z.number(),

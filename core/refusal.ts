@@ -23,6 +23,7 @@ export const statusByCode = {
 	not_ready: 409,
 	idempotency_in_progress: 409,
 	erasure_started: 409,
+	move_running: 409,
 	position_pruned: 410,
 	tenant_erased: 410,
 	precondition_failed: 412,

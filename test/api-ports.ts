@@ -7,6 +7,7 @@ import type {
 	KeyInfo,
 	Operation,
 	OperationName,
+	Operations,
 	Provisioning,
 	Reply,
 	Shard,
@@ -260,6 +261,7 @@ export class Edge {
 			acquire: (tenant) => this.port('claim.acquire', () => claim.acquire(tenant)),
 			confirm: (tenant) => this.port('claim.confirm', () => claim.confirm(tenant)),
 			holder: () => this.port('claim.holder', () => claim.tenant),
+			transfer: (from, to) => this.port('claim.transfer', () => claim.transfer(from, to)),
 			release: (tenant) => this.port('claim.release', () => claim.release(tenant)),
 			begin: (request) => this.port('claim.begin', () => claim.begin(request, this.now)),
 			finish: () => this.port('claim.finish', () => claim.finish()),
@@ -284,6 +286,13 @@ export class FakeClaim {
 	confirm(tenant: TenantId): boolean {
 		if (this.tenant === tenant) this.confirmed = true
 		return this.tenant === tenant
+	}
+
+	transfer(from: TenantId, to: TenantId): boolean {
+		if (this.tenant !== from && this.tenant !== to) return false
+		this.tenant = to
+		this.confirmed = true
+		return true
 	}
 
 	release(tenant: TenantId): void {
@@ -316,6 +325,10 @@ export class FakeShard {
 	readonly #answers = new Map<string, { fingerprint: string; reply: Reply<never> }>()
 	readonly sockets: FakeSocket[] = []
 	provisioned: Provisioning | null = null
+	/** What operators have changed. */
+	readonly told: Operations['tenant.update']['takes'] = {}
+	/** As many as it says that it has. */
+	collections = 0
 	/** In their order. */
 	collectionNames = ['a', 'b', 'c']
 	/** Refuses the next commands. */
@@ -502,7 +515,8 @@ export class FakeShard {
 			case 'export.delete':
 				return refuse('not_found', 'this shard performs no jobs')
 			case 'tenant.update':
-				return accept({ tenant: this.#info(operation.tenantName, operation.status), position: 8 })
+				Object.assign(this.told, JSON.parse(JSON.stringify(operation)))
+				return accept({ tenant: this.#info(), position: 8 })
 			case 'subject.read':
 				return accept({ records: [], next: null, position: 11 })
 			case 'subject.erase': {
@@ -541,18 +555,19 @@ export class FakeShard {
 		return { id, url, ...nothing, position: 3, previousSecretUntil: null, createdAt: now, updatedAt: now }
 	}
 
-	#info(tenantName?: string, status: TenantInfo['status'] = 'active'): TenantInfo {
+	#info(): TenantInfo {
 		const { provisioned } = this
 		if (!provisioned) throw new Error('not provisioned')
-		const { tenant: id, slug, name, createdAt } = provisioned
+		const { tenant: id, createdAt } = provisioned
+		const { slug = provisioned.slug, tenantName: name = provisioned.name, status = 'active' } = this.told
 		return {
 			id,
 			slug,
-			name: tenantName ?? name,
+			name,
 			status,
 			createdAt,
 			limits: { requests_per_second: 1_000, storage_bytes: 10 },
-			usage: { records: 0, collections: 0, keys: 1, storage_bytes: 1, position: 2 },
+			usage: { records: this.records.size, collections: this.collections, keys: 1, storage_bytes: 1, position: 2 },
 		}
 	}
 }

@@ -1,4 +1,5 @@
-import { openAsBlob, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { openAsBlob, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { Manifest } from '../../core/archive.ts'
@@ -8,6 +9,7 @@ import { Client as Carrier } from '../../dev/client.ts'
 import { readDatasets } from '../../dev/demo/data.ts'
 import { load } from '../../dev/demo/load.ts'
 import { provision } from '../../dev/demo/tenants.ts'
+import { environment, projectDir } from '../../dev/processes.ts'
 import {
 	Client,
 	createTenant,
@@ -144,4 +146,75 @@ test("[X1] the demo's real data come out of a tenant of the other region as they
 		expect(sums(second)).toEqual(sums(first))
 		expect(second.counts.records).toBe(first.counts.records)
 	}
+})
+
+/** Runs `npm run move`, and kills it when it has said something; answers all that it said. */
+function move(
+	tenant: string,
+	args: string[],
+	killAt: string | null = null,
+): Promise<{ code: number | null; said: string }> {
+	const env = { ...environment(), FREEHOLD_OPERATOR_TOKEN: stack.operatorToken }
+	const command = spawn(process.execPath, ['dev/move.ts', tenant, '--url', stack.url, ...args], {
+		cwd: projectDir,
+		env,
+	})
+	let said = ''
+	for (const output of [command.stdout, command.stderr])
+		output.on('data', (data) => {
+			said += data
+			if (killAt !== null && said.includes(killAt)) command.kill('SIGKILL')
+		})
+	return new Promise((resolve) => command.once('close', (code) => resolve({ code, said })))
+}
+
+test('[U2] [X1] a tenant moves to another region though the command is killed between its steps, and nothing acknowledged is lost', async () => {
+	const tenant = await createTenant(stack, 'global')
+	const operator = new Client(stack.url, stack.operatorToken)
+	const { slug } = (await tenant.client.ok('GET', '/v1/tenant')).body
+	await tenant.client.ok('PUT', '/v1/collections/notes', { schema: {} })
+	// A part of so many bytes takes more room in the real runtime than it has bytes.
+	const operations = Array.from({ length: 400 }, (_, n) => ({ op: 'create', collection: 'notes', data: { n } }))
+	const batch = await tenant.client.ok('POST', '/v1/batch', { operations })
+	const acknowledged: string[] = batch.body.results.map(({ id }: { id: string }) => id)
+	let refused = false
+	const writing = (async () => {
+		while (!refused) {
+			const answer = await tenant.client.send('POST', '/v1/collections/notes/records', { n: acknowledged.length })
+			if (answer.status === 201) acknowledged.push(answer.body.id)
+			else if (answer.body.code === 'tenant_suspended') refused = true
+			else throw new Error(answer.text)
+		}
+	})()
+	const dir = join(stack.dataDir, 'move')
+	const args = ['--to', 'eu', '--dir', dir]
+	const planned = await move(tenant.id, [...args, '--dry-run'])
+	expect([planned.code, planned.said]).toEqual([0, expect.stringContaining('Nothing was changed')])
+	expect(await move(tenant.id, ['--to', 'mars', '--dry-run'])).toMatchObject({ code: 1 })
+	expect(refused).toBe(false)
+	for (const killAt of ['is suspended', 'every byte fits', 'holds the same']) {
+		const { code, said } = await move(tenant.id, args, killAt)
+		expect([code, said], said).toEqual([null, expect.stringContaining(killAt)])
+	}
+	await writing
+	expect(acknowledged.length).toBeGreaterThan(400)
+	expect(await move(tenant.id, args), 'the last run').toMatchObject({ code: 0 })
+
+	const moved = new Client(stack.url, readFileSync(join(dir, 'api-key.txt'), 'utf8').trim())
+	const { body } = await moved.ok('GET', '/v1/tenant')
+	expect(body).toMatchObject({ slug, region: 'eu', status: 'active', usage: { records: acknowledged.length } })
+	for (const id of acknowledged.slice(400)) await moved.ok('GET', `/v1/collections/notes/records/${id}`)
+	expect((await tenant.client.send('GET', '/v1/tenant')).body.code).toBe('tenant_erased')
+	expect((await operator.send('POST', '/v1/tenants', { slug, name: 'Another' })).body.code).toBe('slug_taken')
+	await until('the view of the new region to have it, and the old one nothing', async () => {
+		const count = 'SELECT count(*)::int AS n FROM record WHERE tenant_id = ANY ($1)'
+		const both = [[tenant.id, body.id]]
+		const [[eu], [global]] = await Promise.all([
+			viewRows(stack, 'eu', count, both),
+			viewRows(stack, 'global', count, both),
+		])
+		return eu?.n === acknowledged.length && global?.n === 0
+	})
+	// Whoever starts it once more is told that it is done.
+	expect(await move(tenant.id, args)).toMatchObject({ code: 0 })
 })

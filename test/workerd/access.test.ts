@@ -263,6 +263,44 @@ const rows: Record<string, Row> = {
 		body: () => 'PK',
 		allowed: 'not_found',
 	},
+	'post /v1/tenants/{id}/imports': {
+		needs: 'operator:admin',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/imports`,
+		body: () => ({}),
+		allowed: 'tenant_not_empty',
+	},
+	'get /v1/tenants/{id}/imports/{import}': {
+		needs: 'operator:admin',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/imports/${'0'.repeat(26)}`,
+		allowed: 'not_found',
+	},
+	'put /v1/tenants/{id}/imports/{import}/archive': {
+		needs: 'operator:admin',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/imports/${'0'.repeat(26)}/archive`,
+		allowed: 'not_found',
+	},
+	'get /v1/tenants/{id}/move': {
+		needs: 'operator:read',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/move`,
+		allowed: 'not_found',
+	},
+	'put /v1/tenants/{id}/move': {
+		needs: 'operator:admin',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/move`,
+		body: ({ tenant }) => ({ to: tenant.id }),
+		allowed: 'validation_failed',
+	},
+	'delete /v1/tenants/{id}/move': {
+		needs: 'operator:admin',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/move`,
+		allowed: 204,
+	},
+	'post /v1/tenants/{id}/move/handover': {
+		needs: 'operator:admin',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/move/handover`,
+		body: () => ({ as_of_seq: 0 }),
+		allowed: 'not_found',
+	},
 	'post /v1/exports': { needs: 'key:export', body: () => ({}), allowed: 202 },
 	'get /v1/exports': { needs: 'key:export', allowed: 200 },
 	'get /v1/exports/{id}': {

@@ -58,6 +58,9 @@ const bodies: Record<string, object> = {
 	'post /v1/exports': { csv: true },
 	'post /v1/imports': { parts: 2 },
 	'post /v1/tenants/{id}/exports': {},
+	'post /v1/tenants/{id}/imports': {},
+	'put /v1/tenants/{id}/move': { to: `eu_${'0'.repeat(26)}` },
+	'post /v1/tenants/{id}/move/handover': { as_of_seq: 1 },
 }
 
 const queries: Record<string, string> = {

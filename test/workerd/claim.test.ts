@@ -66,6 +66,7 @@ function dyingAt(step: Step): ReturnType<typeof createApp> {
 					(await claim.acquire(tenant)) && step === 'after claim' ? die() : claim.acquire(tenant),
 				confirm: (tenant) => claim.confirm(tenant),
 				holder: () => claim.holder(),
+				transfer: (from, to) => claim.transfer(from, to),
 				release: (tenant) => claim.release(tenant),
 				begin: (asked) => claim.begin(asked),
 				finish: (fingerprint) => claim.finish(fingerprint),
@@ -189,6 +190,27 @@ test('[S1] a claim survives the eviction of its object', async () => {
 		false,
 	)
 	expect(await claimOf(bindings, 'slug', 'evicted').acquire(mine)).toBe(true)
+})
+
+test('[U2] a name that is given to another tenant has one owner at every moment, and keeps it over an eviction', async () => {
+	const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
+	const [from, to, other] = [1, 2, 3].map((n) => mintTenantId('eu' as Region, Date.now() + n, random)) as [
+		TenantId,
+		TenantId,
+		TenantId,
+	]
+	const claim = claimOf(bindings, 'slug', 'handed-over')
+	expect([await claim.transfer(from, to), await claim.holder()]).toEqual([false, null])
+	await claim.acquire(from)
+	expect([await claim.transfer(other, to), await claim.holder()]).toEqual([false, from])
+	const [given, taken] = await Promise.all([claim.transfer(from, to), claim.acquire(other)])
+	expect([given, taken, await claim.holder()]).toEqual([true, false, to])
+	// Whoever had it before frees nothing, a retry changes nothing, and nobody has to confirm it.
+	await claim.release(from)
+	expect([await claim.transfer(from, to), await claim.holder()]).toEqual([true, to])
+	expect(await runDurableObjectAlarm(claimStub('handed-over'))).toBe(false)
+	await evictDurableObject(claimStub('handed-over'))
+	expect(await claimOf(bindings, 'slug', 'handed-over').holder()).toBe(to)
 })
 
 test('an unprovisioned shard answers nobody', async () => {

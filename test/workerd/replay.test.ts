@@ -16,7 +16,7 @@ gatherLog()
 interface Row {
 	path?: (tenant: NewTenant, spare: string) => string | Promise<string>
 	/** For the tenant's own slug, a function. */
-	body?: object | ((tenant: NewTenant) => object)
+	body?: object | ((tenant: NewTenant) => object | Promise<object>)
 	/** Another request of the same form. */
 	otherBody?: unknown
 	headers?: (tag: string) => Record<string, string>
@@ -36,6 +36,22 @@ function made(list: string, body: object, then = ''): (tenant: NewTenant) => Pro
 		const { id } = await response.json<{ id: string }>()
 		return `${list}/${id}${then}`
 	}
+}
+
+/** A tenant of the other region that may take the place of this one. */
+async function successorOf({ id }: NewTenant): Promise<string> {
+	const body = { slug: `moving-${id.split('_')[1]}`, name: 'Tenant', region: 'global' }
+	const made = await send('POST', '/v1/tenants', bindings.OPERATOR_TOKEN, body)
+	return (await made.json<{ id: string }>()).id
+}
+
+/** The place of a move that has begun; the tenant has nothing that the other would lack. */
+async function movePath(tenant: NewTenant): Promise<string> {
+	expect((await send('DELETE', collection, tenant.secret)).status).toBe(204)
+	const path = `/v1/tenants/${tenant.id}/move`
+	const begun = await send('PUT', path, bindings.OPERATOR_TOKEN, { to: await successorOf(tenant) })
+	expect(begun.status).toBe(200)
+	return path
 }
 
 const rows: Record<string, Row> = {
@@ -187,6 +203,31 @@ const rows: Record<string, Row> = {
 		status: 201,
 		entries: 1,
 	},
+	'post /v1/tenants/{id}/imports': {
+		path: async ({ id, secret }) => {
+			expect((await send('DELETE', collection, secret)).status).toBe(204)
+			return `/v1/tenants/${id}/imports`
+		},
+		body: { parts: 1 },
+		otherBody: { parts: 2 },
+		status: 201,
+		entries: 1,
+	},
+	'put /v1/tenants/{id}/move': {
+		path: ({ id }) => `/v1/tenants/${id}/move`,
+		body: async (tenant) => ({ to: await successorOf(tenant) }),
+		otherBody: { to: `global_${'0'.repeat(26)}` },
+		status: 200,
+		entries: 1,
+	},
+	'delete /v1/tenants/{id}/move': { path: (tenant) => movePath(tenant), status: 204, entries: 1 },
+	'post /v1/tenants/{id}/move/handover': {
+		path: async (tenant) => `${await movePath(tenant)}/handover`,
+		body: async (tenant) => ({ as_of_seq: await positionOf(tenant) }),
+		otherBody: { as_of_seq: 0 },
+		status: 200,
+		entries: 1,
+	},
 	'post /v1/exports': { body: { csv: true }, otherBody: { csv: false }, status: 202, entries: 1 },
 	'delete /v1/exports/{id}': { path: made('/v1/exports', {}), status: 204, entries: 1 },
 	'post /v1/tenants/{id}/exports': {
@@ -219,7 +260,8 @@ for (const [route, row] of Object.entries(rows)) {
 		const { tenant, spare, tag } = await prepare()
 		const bearer = isOperators ? bindings.OPERATOR_TOKEN : tenant.secret
 		const path = (await row.path?.(tenant, spare)) ?? pattern
-		const ask = (body: unknown = bodyOf(tenant), key = 'first') =>
+		const own = await bodyOf(tenant)
+		const ask = (body: unknown = own, key = 'first') =>
 			send(verb, path, bearer, body, { ...row.headers?.(tag), 'Idempotency-Key': key })
 
 		const before = await positionOf(tenant)
@@ -245,10 +287,10 @@ for (const [route, row] of Object.entries(rows)) {
 
 		// The same request, written differently, is the same request.
 		if (row.body !== undefined) {
-			const spaced = await ask(JSON.stringify(bodyOf(tenant), null, 3).replace('"', '\n"'))
+			const spaced = await ask(JSON.stringify(own, null, 3).replace('"', '\n"'))
 			expect(await shown(spaced)).toEqual(first)
 		}
-		const quoted = await send(verb, path, bearer, bodyOf(tenant), {
+		const quoted = await send(verb, path, bearer, own, {
 			...row.headers?.(tag),
 			'Idempotency-Key': '"first"',
 		})
@@ -262,7 +304,8 @@ for (const [route, row] of Object.entries(rows)) {
 		const slug = `mismatch-${crypto.randomUUID()}`
 		const named = (body: unknown) => (pattern === '/v1/tenants' ? { ...(body as object), slug } : body)
 		const key = { 'Idempotency-Key': `key-${slug}` }
-		const first = await send(verb, path, bearer, named(bodyOf(tenant)), { ...row.headers?.(tag), ...key })
+		const own = await bodyOf(tenant)
+		const first = await send(verb, path, bearer, named(own), { ...row.headers?.(tag), ...key })
 		expect(first.status).toBe(row.status)
 		const before = await positionOf(tenant)
 		const other =
@@ -277,7 +320,7 @@ for (const [route, row] of Object.entries(rows)) {
 		// Another key of the same tenant, and the same key at another path, are other requests.
 		const made = await send('POST', '/v1/keys', tenant.secret, { scopes: ['read', 'write', 'schema', 'keys'] })
 		const { secret } = await made.json<{ secret: string }>()
-		const byOther = await send(verb, path, secret, bodyOf(tenant), { ...row.headers?.(tag), ...key })
+		const byOther = await send(verb, path, secret, own, { ...row.headers?.(tag), ...key })
 		expect(byOther.headers.has('Idempotency-Replayed')).toBe(false)
 		const elsewhere = await send('PUT', '/v1/collections/elsewhere', tenant.secret, { schema: {} }, key)
 		expect([elsewhere.status, elsewhere.headers.get('Idempotency-Replayed')]).toEqual([201, null])

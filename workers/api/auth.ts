@@ -2,7 +2,7 @@ import type { Control } from '../../core/control.ts'
 import { parseTenantId, regionOf, type TenantId } from '../../core/ids.ts'
 import { hashSecret, looksLikeKey, type ParsedKey, parseKey, sameHash } from '../../core/keys.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
-import type { Call, OperatorCall, TenantCall } from './call.ts'
+import type { Call, Handled, OperatorCall, Refused, TenantCall } from './call.ts'
 import type { OperatorScope, OperatorToken } from './ports.ts'
 import { reach } from './reach.ts'
 
@@ -64,8 +64,14 @@ export async function authoriseTenantId(call: OperatorCall, text: string): Promi
 	const registered = await readControl(call, text)
 	if (!registered.ok) return registered
 	const { tenant, control } = registered.value
-	if (control.state !== 'active') return refuse('tenant_erased', 'this tenant was erased, or is being erased')
+	if (control.state !== 'active') return tenantErased()
 	return accept(Object.assign(call, { tenant }))
+}
+
+/** Does for an operator what a tenant may do itself. */
+export async function forTenant(call: OperatorCall, handle: (call: TenantCall) => Handled): Handled {
+	const authorised = await authoriseTenantId(call, call.c.req.param('id') ?? '')
+	return authorised.ok ? handle(authorised.value) : authorised
 }
 
 /** The control object of a tenant that exists or existed. */
@@ -80,6 +86,11 @@ export async function readControl(
 	const control = registered.value?.control
 	if (!control || control.state === 'provisioning' || control.state === 'abandoned') return unknownTenant()
 	return accept({ tenant, control })
+}
+
+/** For what only a tenant in force can do. */
+export function tenantErased(): Refused {
+	return refuse('tenant_erased', 'this tenant was erased, or is being erased')
 }
 
 function unknownTenant(): Outcome<never> {

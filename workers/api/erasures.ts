@@ -7,6 +7,7 @@ import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { homeShard } from '../../core/shard-map.ts'
 import { readControl } from './auth.ts'
 import type { CallerCall, OperatorCall, TenantCall } from './call.ts'
+import { isMoving, moving, refuseWhileMoving } from './moving.ts'
 import { attempt, execute, reach } from './reach.ts'
 import { showErasure, timeOf } from './representation.ts'
 import { readIdempotency, readInteger, readQuery, readShape } from './request.ts'
@@ -53,7 +54,7 @@ export const erasureRoutes: readonly Route[] = [
 			params: tenantParams,
 			query: erasureQuery,
 			answers: accepted,
-			refusals: ['not_found', 'tenant_erased', 'unknown_field'],
+			refusals: ['not_found', 'tenant_erased', 'move_running', 'unknown_field'],
 			mutates: true,
 		},
 		async (call) => {
@@ -80,7 +81,10 @@ export const erasureRoutes: readonly Route[] = [
 			query: erasureQuery,
 			body: { media: 'application/json', schema: tenantErasureInput, example: { slug: 'analytical-engines' } },
 			answers: accepted,
-			refusals: ['invalid_json', 'payload_too_large', 'unknown_field', 'unsupported_media_type', 'validation_failed'],
+			refusals: [
+				...(['invalid_json', 'move_running', 'payload_too_large', 'unknown_field'] as const),
+				...(['unsupported_media_type', 'validation_failed'] as const),
+			],
 			mutates: true,
 		},
 		async (call) => {
@@ -241,6 +245,8 @@ interface Asked {
  */
 async function requestErasure(call: TenantCall, { slug, graceSeconds }: Asked, idempotency: Idempotency | null) {
 	const { tenant, caller, ports } = call
+	const still = await refuseWhileMoving(call, tenant)
+	if (!still.ok) return still
 	const now = ports.clock()
 	const erasures = ports.erasures(regionOf(tenant))
 	const minted = mintTenantId(regionOf(tenant), now, ports.random)
@@ -262,9 +268,12 @@ async function requestErasure(call: TenantCall, { slug, graceSeconds }: Asked, i
 	if (!created.ok) return created
 	const dueAt = now + graceSeconds * 1_000
 	const inForce = await change(call, tenant, (present) =>
-		present.erasure || present.state !== 'active' ? null : { ...present, erasure: { id, dueAt } },
+		present.erasure || present.state !== 'active' || isMoving(present.move)
+			? null
+			: { ...present, erasure: { id, dueAt } },
 	)
 	if (!inForce.ok) return inForce
+	if (isMoving(inForce.value.move)) return moving()
 	await hint(call, tenant)
 	return answerPresent(call, inForce.value, told)
 }

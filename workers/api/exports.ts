@@ -3,8 +3,8 @@ import { regionOf } from '../../core/ids.ts'
 import type { ExportLayout } from '../../core/job.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { piecesLength } from '../../core/zip.ts'
-import { authoriseTenantId } from './auth.ts'
-import type { CallerCall, Handled, OperatorCall, TenantCall } from './call.ts'
+import { forTenant } from './auth.ts'
+import type { CallerCall, Handled, TenantCall } from './call.ts'
 import { pageHeaders, readPage } from './page.ts'
 import { readRange, streamPieces } from './pieces.ts'
 import { execute } from './reach.ts'
@@ -197,11 +197,6 @@ function operatorRoutes(): Route[] {
 			(call) => forTenant(call, (tenantCall) => deleteExport(tenantCall, 'export')),
 		),
 	]
-}
-
-async function forTenant(call: OperatorCall, handle: (call: TenantCall) => Handled): Handled {
-	const authorised = await authoriseTenantId(call, call.c.req.param('id') ?? '')
-	return authorised.ok ? handle(authorised.value) : authorised
 }
 
 async function createExport(call: TenantCall, exports: string): Handled {

@@ -2,13 +2,22 @@ import { mintId, regionOf } from '../../core/ids.ts'
 import { jobPrefix } from '../../core/job.ts'
 import { importPartBytesMax, importPartsMax } from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
+import { forTenant } from './auth.ts'
 import type { Handled, TenantCall } from './call.ts'
 import { execute, reach } from './reach.ts'
 import { showImport } from './representation.ts'
 import { badParameter, readIdempotency, readInteger, readQuery, readShape } from './request.ts'
 import { respondReply } from './respond.ts'
-import { type Route, tenantRoute } from './route.ts'
-import { archive, imported, importInput, importParams, uploadQuery } from './schemas.ts'
+import { operatorRoute, type Route, tenantRoute } from './route.ts'
+import {
+	archive,
+	imported,
+	importInput,
+	importParams,
+	tenantImportParams,
+	tenantParams,
+	uploadQuery,
+} from './schemas.ts'
 
 const tag = 'Imports'
 const example = {
@@ -25,97 +34,140 @@ const example = {
 	expires_at: '2026-11-23T19:50:49.120Z',
 }
 
+const create = {
+	method: 'post' as const,
+	tag,
+	description:
+		'Then upload the archive of an export, as it was downloaded, in as many parts as are said here: each part is a piece of the file, in order, of at most 95 MB. With the last of them the import begins. Nothing of it is seen before all of it has been checked.',
+	body: { media: 'application/json', schema: importInput, example: { parts: 1 } },
+	answers: {
+		201: {
+			description: 'Waits for its archive',
+			schema: imported,
+			example: { ...example, status: 'waiting' },
+			headers: ['Location', 'Freehold-Position'],
+		},
+	},
+	refusals: [
+		'invalid_json',
+		'payload_too_large',
+		'unsupported_media_type',
+		'validation_failed',
+		'limit_exceeded',
+		'job_running',
+		'tenant_not_empty',
+		'storage_full',
+	] as const,
+	mutates: true,
+}
+const get = {
+	method: 'get' as const,
+	tag,
+	answers: {
+		200: {
+			description: 'The import; what was wrong with its archive is told by file and line',
+			schema: imported,
+			example,
+		},
+	},
+	refusals: ['not_found'] as const,
+}
+const upload = {
+	method: 'put' as const,
+	tag,
+	description: 'The body is sent with its `Content-Length`. A part may be sent again until the last one is there.',
+	query: uploadQuery,
+	body: { media: 'application/zip', schema: archive, example: 'PK…' },
+	answers: { 200: { description: 'Taken', schema: imported, example } },
+	refusals: ['not_found', 'not_ready', 'payload_too_large', 'unknown_field'] as const,
+}
+
+const scope = 'schema' as const
+
 export const importRoutes: readonly Route[] = [
+	tenantRoute({ ...create, scope, path: '/v1/imports', summary: 'Begin an import into this empty tenant' }, (call) =>
+		createImport(call, '/v1/imports'),
+	),
 	tenantRoute(
-		{
-			method: 'post',
-			path: '/v1/imports',
-			scope: 'schema',
-			tag,
-			summary: 'Begin an import into this empty tenant',
-			description:
-				'Then upload the archive of an export, as it was downloaded, in as many parts as are said here: each part is a piece of the file, in order, of at most 95 MB. With the last of them the import begins. Nothing of it is seen before all of it has been checked.',
-			body: { media: 'application/json', schema: importInput, example: { parts: 1 } },
-			answers: {
-				201: {
-					description: 'Waits for its archive',
-					schema: imported,
-					example: { ...example, status: 'waiting' },
-					headers: ['Location', 'Freehold-Position'],
-				},
-			},
-			refusals: [
-				'invalid_json',
-				'payload_too_large',
-				'unsupported_media_type',
-				'validation_failed',
-				'limit_exceeded',
-				'job_running',
-				'tenant_not_empty',
-				'storage_full',
-			],
-			mutates: true,
-		},
-		async (call) => {
-			const body = await readShape(call, importInput)
-			if (!body.ok) return body
-			const idempotency = readIdempotency(call, body.value.text)
-			if (!idempotency.ok) return idempotency
-			const reply = await execute(
-				call,
-				{ name: 'import.create', parts: body.value.value.parts ?? 1 },
-				idempotency.value,
-			)
-			if (!reply.ok) return reply
-			const { import: created, position } = reply.value
-			const headers = { Location: `/v1/imports/${created.id}`, 'Freehold-Position': String(position) }
-			return respondReply(call, reply, 201, JSON.stringify(showImport(created)), headers)
-		},
+		{ ...get, scope, path: '/v1/imports/{id}', summary: 'Read an import and its progress', params: importParams },
+		(call) => getImport(call, 'id'),
 	),
 	tenantRoute(
 		{
-			method: 'get',
-			path: '/v1/imports/{id}',
-			scope: 'schema',
-			tag,
-			summary: 'Read an import and its progress',
-			params: importParams,
-			answers: {
-				200: {
-					description: 'The import; what was wrong with its archive is told by file and line',
-					schema: imported,
-					example,
-				},
-			},
-			refusals: ['not_found'],
-		},
-		async (call) => {
-			const id = readImportId(call)
-			if (!id.ok) return id
-			const reply = await execute(call, { name: 'import.get', id: id.value })
-			return reply.ok ? respondReply(call, reply, 200, JSON.stringify(showImport(reply.value.import))) : reply
-		},
-	),
-	tenantRoute(
-		{
-			method: 'put',
+			...upload,
+			scope,
 			path: '/v1/imports/{id}/archive',
-			scope: 'schema',
-			tag,
 			summary: 'Upload the archive, or a part of it',
-			description: 'The body is sent with its `Content-Length`. A part may be sent again until the last one is there.',
 			params: importParams,
-			query: uploadQuery,
-			body: { media: 'application/zip', schema: archive, example: 'PK…' },
-			answers: { 200: { description: 'Taken', schema: imported, example } },
-			refusals: ['not_found', 'not_ready', 'payload_too_large', 'unknown_field'],
 		},
-		uploadPart,
+		(call) => uploadPart(call, 'id'),
 	),
+	...operatorRoutes(),
 ]
 
-async function uploadPart(call: TenantCall): Handled {
-	const id = readImportId(call)
+/** The same for operators, who carry a tenant from one region to another or bring one back. */
+function operatorRoutes(): Route[] {
+	const all = '/v1/tenants/{id}/imports'
+	const one = `${all}/{import}`
+	const admin = 'admin' as const
+	return [
+		operatorRoute(
+			{
+				...create,
+				scope: admin,
+				path: all,
+				summary: 'Begin an import into an empty tenant',
+				params: tenantParams,
+				refusals: [...create.refusals, 'not_found', 'tenant_erased'],
+			},
+			(call) => forTenant(call, (tenantCall) => createImport(tenantCall, `/v1/tenants/${tenantCall.tenant}/imports`)),
+		),
+		operatorRoute(
+			{
+				...get,
+				scope: admin,
+				path: one,
+				summary: "Read a tenant's import",
+				params: tenantImportParams,
+				refusals: [...get.refusals, 'tenant_erased'],
+			},
+			(call) => forTenant(call, (tenantCall) => getImport(tenantCall, 'import')),
+		),
+		operatorRoute(
+			{
+				...upload,
+				scope: admin,
+				path: `${one}/archive`,
+				summary: 'Upload an archive for a tenant',
+				params: tenantImportParams,
+				refusals: [...upload.refusals, 'tenant_erased'],
+			},
+			(call) => forTenant(call, (tenantCall) => uploadPart(tenantCall, 'import')),
+		),
+	]
+}
+
+async function createImport(call: TenantCall, imports: string): Handled {
+	const body = await readShape(call, importInput)
+	if (!body.ok) return body
+	const idempotency = readIdempotency(call, body.value.text)
+	if (!idempotency.ok) return idempotency
+	const reply = await execute(call, { name: 'import.create', parts: body.value.value.parts ?? 1 }, idempotency.value)
+	if (!reply.ok) return reply
+	const { import: created, position } = reply.value
+	const headers = { Location: `${imports}/${created.id}`, 'Freehold-Position': String(position) }
+	return respondReply(call, reply, 201, JSON.stringify(showImport(created)), headers)
+}
+
+async function getImport(call: TenantCall, parameter: string): Handled {
+	const id = readImportId(call, parameter)
+	if (!id.ok) return id
+	const reply = await execute(call, { name: 'import.get', id: id.value })
+	return reply.ok ? respondReply(call, reply, 200, JSON.stringify(showImport(reply.value.import))) : reply
+}
+
+async function uploadPart(call: TenantCall, parameter: string): Handled {
+	const id = readImportId(call, parameter)
 	if (!id.ok) return id
 	const asked = readQuery(call, ['part'])
 	if (!asked.ok) return asked
@@ -157,8 +209,8 @@ function readLength(call: TenantCall): Outcome<number> {
 	return accept(Number(header))
 }
 
-function readImportId(call: TenantCall): Outcome<string> {
-	const id = call.c.req.param('id') ?? ''
+function readImportId(call: TenantCall, parameter: string): Outcome<string> {
+	const id = call.c.req.param(parameter) ?? ''
 	const isId = importParams.shape.id.safeParse(id).success
 	return isId ? accept(id) : refuse('not_found', 'there is no import with this id')
 }

@@ -12,6 +12,7 @@ import { importRoutes } from './imports.ts'
 import { incidentRoutes } from './incidents.ts'
 import { keyRoutes } from './keys.ts'
 import { metricsRoutes } from './metrics.ts'
+import { moveRoutes } from './moves.ts'
 import { openApiRoute } from './openapi.ts'
 import { operatorRoutes } from './operator.ts'
 import { rebuildRoutes } from './rebuild.ts'
@@ -56,6 +57,7 @@ const described: readonly Route[] = [
 	...webhookRoutes,
 	...exportRoutes,
 	...importRoutes,
+	...moveRoutes,
 ]
 
 /** Every route of the API. */

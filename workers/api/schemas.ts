@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { keySet } from '../../core/certificate.ts'
-import { changeOps, scopes, webhookDisabledReasons, webhookFailures } from '../../core/contract.ts'
+import { changeOps, scopes, tenantStatuses, webhookDisabledReasons, webhookFailures } from '../../core/contract.ts'
+import { moveStates } from '../../core/control.ts'
 import { fieldStores } from '../../core/data-map.ts'
 import { deadLetterOps, deadLetterStates } from '../../core/dead-letter.ts'
 import { erasureStatuses, erasureSteps } from '../../core/erasure.ts'
@@ -43,7 +44,7 @@ const nameText = z.string().max(nameCharsMax).regex(/\S/, 'must not be blank')
 const regionText = z.string().regex(/^[a-z][a-z0-9]{0,15}$/)
 /** In the document of a deployment, one of the regions that it serves. */
 export const regionName = regionText.openapi('Region')
-const status = z.enum(['active', 'suspended'])
+const status = z.enum(tenantStatuses)
 
 export const problem = z
 	.object({
@@ -250,6 +251,7 @@ export const rangeHeaders = z.object({ Range: z.string().optional().openapi({ ex
 
 export const tenantParams = z.object({ id: tenantIdText })
 export const tenantExportParams = tenantParams.extend({ export: mintedId })
+export const tenantImportParams = tenantParams.extend({ import: mintedId })
 export const tenantInput = z
 	.strictObject({ slug: slugText, name: nameText, region: regionName.optional() })
 	.openapi('TenantInput')
@@ -315,6 +317,11 @@ export const erasure = z
 		certificate_jws: z.string().nullable(),
 	})
 	.openapi('Erasure')
+export const moveInput = z.strictObject({ to: tenantIdText }).openapi('MoveInput')
+export const handoverInput = z.strictObject({ as_of_seq: position }).openapi('HandoverInput')
+export const move = z
+	.object({ tenant: tenantIdText, to: tenantIdText, state: z.enum(moveStates), begun_at: time, begun_by: z.string() })
+	.openapi('Move')
 export const hold = z
 	.object({ tenant: tenantIdText, held: z.boolean(), since: time.optional(), by: z.string().optional() })
 	.openapi('LegalHold')

@@ -2,8 +2,9 @@ import { scopes } from '../../core/contract.ts'
 import type { Region } from '../../core/ids.ts'
 import { parseRegion, regionOf } from '../../core/ids.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
-import { authoriseTenantId } from './auth.ts'
+import { authoriseTenantId, readControl, tenantErased } from './auth.ts'
 import type { OperatorCall } from './call.ts'
+import { moving, onTenant } from './moving.ts'
 import { pageHeaders, readTenantPage } from './page.ts'
 import { provisionTenant } from './provisioning.ts'
 import { execute } from './reach.ts'
@@ -158,6 +159,7 @@ export const tenantsRoutes: readonly Route[] = [
 			},
 			refusals: [
 				'invalid_json',
+				'move_running',
 				'not_found',
 				'payload_too_large',
 				'tenant_erased',
@@ -167,15 +169,19 @@ export const tenantsRoutes: readonly Route[] = [
 			mutates: true,
 		},
 		async (call) => {
-			const authorised = await authoriseTenantId(call, call.c.req.param('id') ?? '')
-			if (!authorised.ok) return authorised
+			const registered = await readControl(call, call.c.req.param('id') ?? '')
+			if (!registered.ok) return registered
+			const { tenant: id, control } = registered.value
+			if (control.state !== 'active') return tenantErased()
 			const body = await readShape(call, tenantPatch)
 			if (!body.ok) return body
 			const idempotency = readIdempotency(call, body.value.text)
 			if (!idempotency.ok) return idempotency
 			const { name, ...rest } = body.value.value
+			// What was suspended to be moved must not be written to, before the handover or after.
+			if (control.move && rest.status !== undefined) return moving()
 			const change = { ...(name !== undefined && { tenantName: name }), ...rest }
-			const reply = await execute(authorised.value, { name: 'tenant.update', ...change }, idempotency.value)
+			const reply = await execute(onTenant(call, id), { name: 'tenant.update', ...change }, idempotency.value)
 			if (!reply.ok) return reply
 			const headers = { 'Freehold-Position': String(reply.value.position) }
 			return respondReply(call, reply, 200, JSON.stringify(showTenantInfo(reply.value.tenant)), headers)

@@ -5,8 +5,9 @@
  */
 import { z } from 'zod'
 import type { Announcement, Shard, WakeUp } from '../../core/contract.ts'
+import { tenantIdSchema } from '../../core/control.ts'
 import type { ErasureCall } from '../../core/erasure.ts'
-import { parseTenantId, type Region, regionOf, type TenantId } from '../../core/ids.ts'
+import { type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import type { JobWakeUp } from '../../core/job.ts'
 import { deliveryMsMax, retrySecondsMax, shardsAtOnceMax } from '../../core/limits.ts'
 import { DatabaseFailure } from '../../db/neon/client.ts'
@@ -187,13 +188,6 @@ export function retrySeconds(attempts: number, random: number): number {
 	const longest = Math.min(2 ** attempts, retrySecondsMax)
 	return Math.ceil(longest * (0.5 + random / 2))
 }
-
-export const tenantIdSchema = z.string().transform((text, context) => {
-	const tenant = parseTenantId(text)
-	if (tenant !== null) return tenant
-	context.addIssue({ code: 'custom', message: 'no tenant id' })
-	return z.NEVER
-})
 
 const shardName = {
 	tenant: tenantIdSchema,

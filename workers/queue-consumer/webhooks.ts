@@ -4,9 +4,10 @@
  */
 import { z } from 'zod'
 import type { WebhookShard, WebhookWakeUp } from '../../core/contract.ts'
+import { tenantIdSchema } from '../../core/control.ts'
 import type { RandomBytes, TenantId } from '../../core/ids.ts'
 import type { AddressRules } from '../../core/webhook-address.ts'
-import { type Message, type Ports, retrySeconds, tenantIdSchema } from './consumer.ts'
+import { type Message, type Ports, retrySeconds } from './consumer.ts'
 import { takeTurn } from './webhook-turn.ts'
 
 export interface WebhookPorts {

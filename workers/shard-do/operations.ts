@@ -67,9 +67,9 @@ const operations: { readonly [N in OperationName]: Rule<N> } = {
 	'webhook.test': { scope: 'export', does: 'write', run: testWebhook },
 	'webhook.delete': { scope: 'export', does: 'write', run: deleteWebhook },
 	// An import makes collections, which only `schema` may, and there are no records yet that it could change.
-	'import.create': { scope: 'schema', does: 'write', run: createImport },
-	'import.get': { scope: 'schema', does: 'read', run: getImport },
-	'import.upload': { scope: 'schema', does: 'write', run: uploadImport },
+	'import.create': { scope: 'schema', operators: true, does: 'write', run: createImport },
+	'import.get': { scope: 'schema', operators: true, does: 'read', run: getImport },
+	'import.upload': { scope: 'schema', operators: true, does: 'write', run: uploadImport },
 	'export.create': { scope: 'export', operators: true, does: 'write', run: createExport },
 	'export.get': { scope: 'export', operators: true, does: 'read', run: getExport },
 	'export.list': { scope: 'export', operators: true, does: 'read', run: listExports },
@@ -83,7 +83,7 @@ const operations: { readonly [N in OperationName]: Rule<N> } = {
 	'subject.read': { scope: 'export', does: 'write', run: readSubject },
 	'subject.erase': { scope: 'erase', does: 'write', run: eraseSubject },
 	'subject.requests': { scope: 'export', does: 'read', run: listSubjectRequests },
-	'audit.list': { scope: 'read', does: 'read', run: listAudit },
+	'audit.list': { scope: 'read', operators: true, does: 'read', run: listAudit },
 	'audit.verify': { scope: 'read', does: 'read', run: verifyAudit },
 }
 

@@ -52,8 +52,9 @@ export function updateTenant(
 	takes: Operations['tenant.update']['takes'],
 ): Outcome<{ tenant: TenantInfo; position: number }> {
 	work.sql.all(
-		`UPDATE tenant SET name = coalesce(?, name), status = coalesce(?, status),
+		`UPDATE tenant SET slug = coalesce(?, slug), name = coalesce(?, name), status = coalesce(?, status),
 			requests_per_second = coalesce(?, requests_per_second), storage_bytes = coalesce(?, storage_bytes)`,
+		takes.slug ?? null,
 		takes.tenantName ?? null,
 		takes.status ?? null,
 		takes.limits?.requests_per_second ?? null,

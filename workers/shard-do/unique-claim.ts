@@ -51,6 +51,15 @@ export class UniqueClaim<Env> extends DurableObject<Env> {
 		return this.ctx.storage.kv.get<Held>('held')?.tenant ?? null
 	}
 
+	async transfer(from: TenantId, to: TenantId): Promise<boolean> {
+		const { kv } = this.ctx.storage
+		const holder = kv.get<Held>('held')?.tenant
+		if (holder !== from && holder !== to) return false
+		kv.put<Held>('held', { tenant: to, confirmed: true })
+		await this.ctx.storage.deleteAlarm()
+		return true
+	}
+
 	async release(tenant: TenantId): Promise<void> {
 		if (this.ctx.storage.kv.get<Held>('held')?.tenant === tenant) await this.#forget()
 	}
