@@ -1,5 +1,8 @@
 /**
  * A strict reader of Prometheus' text format: it throws at whatever `promtool check metrics` would refuse or warn about.
+ * promtool itself is no package of npm; its rules are those of promlint in prometheus/client_golang (help, base units, counters,
+ * reserved names and labels, types and abbreviated units in names, snake case), of which each has a broken sample in
+ * `unit/metrics`.
  */
 export interface Family {
 	name: string
@@ -7,11 +10,19 @@ export interface Family {
 	samples: { name: string; labels: Record<string, string>; value: number }[]
 }
 
-const metricName = /^[a-z_:][a-z0-9_:]*$/
+const metricName = /^[a-z_][a-z0-9_]*$/
+const labelName = /^[a-z_][a-z0-9_]*$/
 const sampleLine = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Inf)|NaN)$/
 const labelPair = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"(?:,|$)/y
-/** Names should say base units. */
-const otherUnits = /_(milliseconds|ms|minutes|hours|days|kilobytes|megabytes|kb|mb|percent)(_|$)/
+/** Words that a name should not have: units that are not base units, abbreviated ones, and types. */
+const otherWords = new RegExp(
+	`^(${[
+		'minutes|hours|days|weeks|kelvins|fahrenheit|rankine|inches|yards|miles|bits|calories|pounds|ounces|percent',
+		'(pico|nano|micro|milli|centi|deci|deca|hecto|kilo|kibi|mega|mibi|giga|gibi|tera|tebi|peta|pebi)(seconds|bytes|bits|meters|metres|grams|joules|volts|amperes)',
+		's|ms|us|ns|sec|b|kb|mb|gb|tb|pb|m|h|d',
+		'counter|gauge|summary|histogram|untyped',
+	].join('|')})$`,
+)
 
 export function parseExposition(text: string): Family[] {
 	if (text !== '' && !text.endsWith('\n')) throw new Error('the last line must end')
@@ -52,7 +63,14 @@ function check({ name, type, samples }: Family): void {
 	if (!['counter', 'gauge', 'histogram'].includes(type)) throw new Error(`${name} has the type ${type}`)
 	if ((type === 'counter') !== name.endsWith('_total'))
 		throw new Error(`${name}: counters, and only they, end in _total`)
-	if (otherUnits.test(name)) throw new Error(`${name} is not in a base unit`)
+	const wrong = name.split('_').find((word, place) => place > 0 && otherWords.test(word))
+	if (wrong !== undefined) throw new Error(`${name}: ${wrong} is no base unit, abbreviated or a type`)
+	if (type !== 'histogram' && /_(bucket|count|sum)$/.test(name)) throw new Error(`${name} is named like a histogram`)
+	const labels = samples.flatMap((sample) => Object.keys(sample.labels))
+	if (
+		labels.some((label) => label === 'quantile' || (label === 'le' && type !== 'histogram') || !labelName.test(label))
+	)
+		throw new Error(`${name} has a label that it cannot have`)
 	if (samples.length === 0) throw new Error(`${name} has no sample`)
 	const series = samples.map((sample) => `${sample.name} ${JSON.stringify(Object.entries(sample.labels).sort())}`)
 	if (new Set(series).size !== series.length) throw new Error(`${name} has a series twice`)

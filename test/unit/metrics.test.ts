@@ -85,6 +85,19 @@ test('labels are escaped, and the strict reader refuses what is not the format',
 		expect(() => parseExposition(histogram + broken), broken).toThrow()
 })
 
+test('the strict reader refuses every kind of name and label that the linter of Prometheus warns about', () => {
+	const one = (name: string, type: string, labels = '') =>
+		`# HELP ${name} H\n# TYPE ${name} ${type}\n${name}${labels} 1\n`
+	expect(() => parseExposition(one('size_bytes', 'gauge', '{a_b="c"}'))).not.toThrow()
+	const broken = [
+		...['lag_milliseconds', 'lag_minutes', 'size_kilobytes', 'size_bits', 'lag_ms', 'size_mb', 'lag_s_now'],
+		...['things_total', 'things_count', 'things_sum', 'things_bucket', 'things_gauge', 'a_counter_b', 'a:b', 'aB'],
+	].map((name) => one(name, 'gauge'))
+	const labels = ['{le="1"}', '{quantile="0.9"}', '{aB="c"}'].map((label) => one('things', 'gauge', label))
+	const rest = [one('things', 'counter'), one('things', 'untyped'), '# TYPE a gauge\na 1\n']
+	for (const text of [...broken, ...labels, ...rest]) expect(() => parseExposition(text), text).toThrow()
+})
+
 test('a request is counted under its route, its status and its tenant, and never under its path', async () => {
 	const edge = new Edge()
 	const { id, key } = await edge.tenant()
