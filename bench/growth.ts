@@ -1,3 +1,4 @@
+import type { ContestantName } from './contestants/all.ts'
 import type { Tenant } from './contestants/contestant.ts'
 import { residentBytes, settle } from './cpu.ts'
 import type { Hosted } from './hosted.ts'
@@ -7,6 +8,7 @@ import { collection, recordText } from './records.ts'
 
 /** How the latency of one request at a time grows with what is stored. */
 export interface GrowthResult {
+	contestant: ContestantName
 	of: 'records of a tenant' | 'tenants visited in turn'
 	small: number
 	large: number
@@ -56,23 +58,24 @@ export async function measureRecordGrowth(
 	}
 	const compared = await compare(freehold, places, options)
 	const memory = { before, after: residentBytes(freehold.pid, 'workerd') }
-	return { of: 'records of a tenant', small, large: options.large, ...compared, memory }
+	return { contestant: freehold.name, of: 'records of a tenant', small, large: options.large, ...compared, memory }
 }
 
+/** Most of the many have been evicted when their turn comes, and start again; what a bare object pays for that is measured beside. */
 export async function measureTenantGrowth(
-	freehold: Hosted,
+	hosted: Hosted,
 	options: { large: number; rounds: number; seconds: number },
 ): Promise<GrowthResult> {
 	const small = 10
-	const before = residentBytes(freehold.pid, 'workerd')
+	const before = residentBytes(hosted.pid, 'workerd')
 	const large: Place[] = []
-	for (const tenant of await freehold.client.provision(options.large)) {
-		large.push({ tenant, ids: await freehold.client.seed(tenant, collection, freshRecords(1, 300)) })
+	for (const tenant of await hosted.client.provision(options.large)) {
+		large.push({ tenant, ids: await hosted.client.seed(tenant, collection, freshRecords(1, 300)) })
 	}
 	const places = { small: large.slice(0, small), large }
-	const compared = await compare(freehold, places, options)
-	const memory = { before, after: residentBytes(freehold.pid, 'workerd') }
-	return { of: 'tenants visited in turn', small, large: options.large, ...compared, memory }
+	const compared = await compare(hosted, places, options)
+	const memory = { before, after: residentBytes(hosted.pid, 'workerd') }
+	return { contestant: hosted.name, of: 'tenants visited in turn', small, large: options.large, ...compared, memory }
 }
 
 async function compare(

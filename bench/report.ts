@@ -145,22 +145,23 @@ function viewTable({ view }: Results): string {
 }
 
 function growthTable({ growth }: Results): string {
-	const rows = growth.flatMap(({ of, small, large, writes, reads, memory }) => {
+	const rows = growth.flatMap(({ contestant, of, small, large, writes, reads, memory }) => {
 		const sides = (pairs: typeof writes) => [
 			`${figure(small)}: ${spreadText(spreadOf(pairs.map((pair) => pair.small)), '')}`,
 			`${figure(large)}: ${spreadText(spreadOf(pairs.map((pair) => pair.large)), '')}`,
 		]
 		return [
-			[`p50 of a write by ${of}, ms`, ...sides(writes)],
-			[`p50 of a read by ${of}, ms`, ...sides(reads)],
+			[`p50 of a write by ${of}, ms`, contestant, ...sides(writes)],
+			[`p50 of a read by ${of}, ms`, contestant, ...sides(reads)],
 			[
 				`resident memory of workerd by ${of}, MB`,
+				contestant,
 				`0: ${figure(memory.before / 1e6)}`,
 				`${figure(large)}: ${figure(memory.after / 1e6)}`,
 			],
 		]
 	})
-	return table(['growth, one request at a time', 'small', 'large'], rows)
+	return table(['growth, one request at a time', 'contestant', 'small', 'large'], rows)
 }
 
 function priceTable(price: PriceResult | undefined): string {

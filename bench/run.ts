@@ -148,8 +148,10 @@ async function measureAll(hosts: Hosts, { workloads, rounds, quick, seconds }: O
 	}
 	if (wants('growth-tenants')) {
 		say('growth-tenants')
-		const hosted = await hosts.get('freehold')
-		measured.growth.push(await measureTenantGrowth(hosted, { ...growth, large: quick ? 1_000 : 10_000 }))
+		for (const name of ['freehold', 'limit'] as const) {
+			const hosted = await hosts.get(name)
+			measured.growth.push(await measureTenantGrowth(hosted, { ...growth, large: quick ? 1_000 : 10_000 }))
+		}
 	}
 	if (wants('price')) {
 		say('price')

@@ -130,7 +130,8 @@ function fairnesses({ fairness }: Results): Judged[] {
 }
 
 function growths({ growth }: Results): Judged[] {
-	return growth.flatMap(({ small, large, of, writes, reads }) => [
+	const own = growth.filter(({ contestant }) => contestant === 'freehold')
+	return own.flatMap(({ small, large, of, writes, reads }) => [
 		atMost(
 			`p50 of a write, ${large} ${of} to ${small}`,
 			spreadOf(writes.map((one) => one.large / one.small)),
