@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import type { ExportLayout } from './job.ts'
+import { restrictionsMax, subjectCharsMax } from './limits.ts'
 import { sumOf } from './sum.ts'
 import { type Piece, zipPieces } from './zip.ts'
 
@@ -54,6 +55,12 @@ export function csvPath(collection: string): string {
 const count = z.int().min(0)
 const time = z.iso.datetime({ precision: 3 })
 
+const subjectId = z
+	.string()
+	.min(1)
+	.max(subjectCharsMax)
+	.refine((text) => text.isWellFormed() && !text.includes('\0'))
+
 export const manifestVersion = 1
 
 /** What an archive says about itself; unknown members of a known version are refused. */
@@ -68,6 +75,8 @@ export const manifestSchema = z.strictObject({
 		created_at: time,
 	}),
 	export: z.strictObject({ id: z.string().regex(/^[0-9a-hjkmnp-tv-z]{26}$/), as_of_seq: count, as_of: time }),
+	/** The people whose restriction goes along with their records; absent where there are none. */
+	restricted_subjects: z.array(subjectId).min(1).max(restrictionsMax).optional(),
 	counts: z.strictObject({ collections: count, records: count, audit_entries: count }),
 	files: z.array(
 		z.strictObject({
@@ -133,7 +142,7 @@ export function describedPieces(manifest: Manifest, bytes: Uint8Array): { pieces
 	return { pieces, parts }
 }
 
-function manifestOf({ tenant, exportId, asOfSeq, asOf, files, parts }: ExportLayout): Manifest {
+function manifestOf({ tenant, exportId, asOfSeq, asOf, restricted = [], files, parts }: ExportLayout): Manifest {
 	const partsByPath = Map.groupBy(parts, ({ path }) => path)
 	const linesIn = (chosen: typeof files) => sumOf(chosen, ({ records }) => records ?? 0)
 	const records = files.filter(({ path }) => path.endsWith('/records.ndjson'))
@@ -148,6 +157,7 @@ function manifestOf({ tenant, exportId, asOfSeq, asOf, files, parts }: ExportLay
 			created_at: new Date(tenant.createdAt).toISOString(),
 		},
 		export: { id: exportId, as_of_seq: asOfSeq, as_of: new Date(asOf).toISOString() },
+		...(restricted.length > 0 && { restricted_subjects: restricted }),
 		counts: {
 			collections: records.length,
 			records: linesIn(records),

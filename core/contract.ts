@@ -50,7 +50,8 @@ export interface TenantLimits {
 	storage_bytes: number
 }
 
-export const tenantStatuses = ['active', 'suspended'] as const
+/** Suspended: nothing is answered. Restricted (Art. 18 GDPR): records can be read and not changed, and leave the view. */
+export const tenantStatuses = ['active', 'suspended', 'restricted'] as const
 export type TenantStatus = (typeof tenantStatuses)[number]
 
 /** Every operation of a shard, by name: what it takes and what it answers. */
@@ -149,6 +150,11 @@ export interface Operations {
 		answers: { records: { collection: string; record: StoredRecord }[]; next: SubjectPosition | null; position: number }
 	}
 	'subject.erase': { takes: { subject: string }; answers: { receipt: SubjectRequest; position: number } }
+	/** Restricting twice, or releasing nobody, opens a request that finds no records. */
+	'subject.restrict': { takes: { subject: string }; answers: { receipt: SubjectRequest; position: number } }
+	'subject.release': { takes: { subject: string }; answers: { receipt: SubjectRequest; position: number } }
+	/** `since` is in milliseconds; null where nothing is restricted. */
+	'subject.restriction': { takes: { subject: string }; answers: { since: number | null } }
 	'subject.requests': {
 		takes: { limit: number; after: string | null }
 		answers: { requests: SubjectRequest[]; next: string | null }
@@ -253,7 +259,10 @@ export interface SchemaChange {
 	errors: { pointer: string; detail: string }[]
 }
 
-/** `rebuild` asks the view to read a collection anew, or all of them where it names none. */
+/**
+ * `rebuild` asks the view to read a collection anew, or all of them where it names none. `restrict` and `release` point at a record
+ * that leaves the view or comes back, as it is.
+ */
 export const changeOps = [
 	'create',
 	'update',
@@ -267,6 +276,8 @@ export const changeOps = [
 	'export',
 	'access',
 	'import',
+	'restrict',
+	'release',
 ] as const
 export type ChangeOp = (typeof changeOps)[number]
 
@@ -290,13 +301,16 @@ export interface SubjectPosition {
 	id: string
 }
 
+export const subjectRequestKinds = ['access', 'erasure', 'restriction', 'release'] as const
+export type SubjectRequestKind = (typeof subjectRequestKinds)[number]
+
 /** One request about a data subject. Times are milliseconds since 1970. */
 export interface SubjectRequest {
 	id: string
-	kind: 'access' | 'erasure'
+	kind: SubjectRequestKind
 	/** A keyed hash of the subject's id: the register outlives the person's records. */
 	subject: string
-	/** Records handed out, or erased. */
+	/** Records handed out, erased, restricted or released. */
 	records: number
 	actor: string
 	createdAt: number
@@ -405,6 +419,8 @@ export interface TenantInfo {
 	status: TenantStatus
 	createdAt: number
 	limits: TenantLimits
+	/** When a legal hold was put on the tenant, in milliseconds; absent from an older object. */
+	heldSince?: number | null
 	usage: { records: number; collections: number; keys: number; storage_bytes: number; position: number }
 }
 

@@ -229,6 +229,12 @@ function storesOf(region: string, retention: RetentionDays): StoreMap[] {
 		},
 		{
 			...object,
+			store: 'restrictions',
+			holds: 'ids of restricted data subjects, and which records are theirs',
+			kept: 'until lifted',
+		},
+		{
+			...object,
 			store: 'subject requests',
 			holds: 'the register of requests of data subjects, who are named by a keyed hash',
 			kept: 'as long as the tenant',

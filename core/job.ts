@@ -57,6 +57,8 @@ export interface ExportLayout {
 	asOfSeq: number
 	/** Milliseconds; when the position was the last. */
 	asOf: number
+	/** People who were restricted then; absent in an export of older code. */
+	restricted?: string[]
 	files: ArchiveFile[]
 	/** By number, of all files one after the other. */
 	parts: ArchivePart[]
@@ -162,6 +164,8 @@ export interface ImportStep {
 	firstLine: number
 	records: number
 	progress: ImportProgress
+	/** With the last step: people who are restricted. Absent from a consumer of older code. */
+	restricted?: string[]
 	/** Everything was read. */
 	done: boolean
 }

@@ -283,6 +283,8 @@ export const jobSilenceMsMax = 300_000
 export const erasedRowsMax = 50_000
 /** A request of a data subject is due after this (Art. 12(3) GDPR: one month), in milliseconds. */
 export const subjectDueMs = 30 * 86_400_000
+/** Data subjects of one tenant that are restricted at the same time: their ids are kept in memory, and every write asks for them. */
+export const restrictionsMax = 1_000
 /** UTF-16 units of a data subject's id. */
 export const subjectCharsMax = 1_000
 /** Entries of the erasure ledger: those that a recoverable copy of the shard could lack. A cold start reads them all. */

@@ -40,6 +40,8 @@ const titleByCode: Record<RefusalCode, string> = {
 	payload_too_large: 'The body is too large',
 	unsupported_media_type: 'The media type is not supported',
 	range_not_satisfiable: 'The range lies outside',
+	subject_restricted: 'The processing of this person’s records is restricted',
+	tenant_restricted: 'The processing of this tenant’s records is restricted',
 	validation_failed: 'The input violates its schema',
 	schema_invalid: 'The schema is not acceptable',
 	index_required: 'The query needs an index',

@@ -30,6 +30,9 @@ export const statusByCode = {
 	payload_too_large: 413,
 	unsupported_media_type: 415,
 	range_not_satisfiable: 416,
+	// Restricted processing (Art. 18 GDPR): what is meant can be read and not changed.
+	subject_restricted: 423,
+	tenant_restricted: 423,
 	validation_failed: 422,
 	schema_invalid: 422,
 	index_required: 422,

@@ -16,6 +16,8 @@ const eventByOp = {
 	access: 'archive.downloaded',
 	erasure: 'erasure.changed',
 	import: 'import.changed',
+	restrict: 'record.restricted',
+	release: 'record.released',
 } as const satisfies Record<ChangeOp, string>
 
 export type WebhookEvent = (typeof eventByOp)[ChangeOp]

@@ -524,6 +524,14 @@ export class FakeShard {
 				const receipt = { id: '0'.repeat(26), kind: 'erasure' as const, subject: 'h', records: 0, actor: 'key:k' }
 				return accept({ receipt: { ...receipt, ...times }, position: 12 })
 			}
+			case 'subject.restrict':
+			case 'subject.release': {
+				const times = { createdAt: this.#edge.now, dueAt: this.#edge.now, finishedAt: this.#edge.now }
+				const receipt = { id: '0'.repeat(26), kind: 'release' as const, subject: 'h', records: 0, actor: 'key:k' }
+				return accept({ receipt: { ...receipt, ...times }, position: 12 })
+			}
+			case 'subject.restriction':
+				return accept({ since: null })
 			case 'subject.requests':
 				return accept({ requests: [], next: null })
 			case 'audit.list': {

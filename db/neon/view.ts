@@ -1,6 +1,6 @@
 /** The view as the API reads it: every call asks the regions side by side and joins their answers in order. */
 import { bindQuery } from '../../core/bind.ts'
-import type { ScalarType } from '../../core/contract.ts'
+import { type ScalarType, tenantStatuses } from '../../core/contract.ts'
 import { regionOf } from '../../core/ids.ts'
 import { bodyBytesMax, positionPollMs } from '../../core/limits.ts'
 import { compareText } from '../../core/order.ts'
@@ -153,8 +153,9 @@ function readCollection(row: Row): ViewCollection {
 }
 
 function readTenant(row: Row): ViewTenant {
-	const status = textIn(row, 'status')
-	if (status !== 'active' && status !== 'suspended') throw new Error('the view holds a tenant of an unknown status')
+	const text = textIn(row, 'status')
+	const status = tenantStatuses.find((known) => known === text)
+	if (status === undefined) throw new Error('the view holds a tenant of an unknown status')
 	return {
 		id: tenantIn(row),
 		slug: textIn(row, 'slug'),

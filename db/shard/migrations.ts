@@ -232,4 +232,25 @@ export const migrations: readonly { id: number; sql: string }[] = [
 			) STRICT, WITHOUT ROWID;
 		`,
 	},
+	{
+		id: 9,
+		sql: `
+			-- Data subjects whose processing is restricted.
+			CREATE TABLE restriction (
+				subject TEXT PRIMARY KEY,
+				created_at INTEGER NOT NULL
+			) STRICT, WITHOUT ROWID;
+			-- Their records, by the number of the collection. They stay as they are and are not in the view.
+			CREATE TABLE restricted_record (
+				number INTEGER NOT NULL,
+				id TEXT NOT NULL,
+				subject TEXT NOT NULL,
+				PRIMARY KEY (number, id, subject)
+			) STRICT, WITHOUT ROWID;
+			CREATE INDEX restricted_record_subject ON restricted_record (subject);
+
+			-- A legal hold, as the control object last said; null for none.
+			ALTER TABLE tenant ADD COLUMN held_at INTEGER;
+		`,
+	},
 ]

@@ -7,6 +7,7 @@ import type { ImportInfo } from '../../core/job.ts'
 import { parseJson } from '../../core/json.ts'
 import { zipPieces } from '../../core/zip.ts'
 import { linesOf, type ReadArchive, readArchive } from '../archive-reader.ts'
+import { Follower } from '../follower.ts'
 import { Jobs } from '../jobs.ts'
 import { people, ShardFixture } from '../shard.ts'
 
@@ -299,3 +300,23 @@ function makeArchive(made: Partial<Made> & { records: string }): Buffer {
 		),
 	)
 }
+
+test('who was restricted is restricted in the tenant that takes the archive in, and its view leaves them out', async () => {
+	const from = new ShardFixture()
+	await from.collection('people', { properties: { person: { type: 'string', 'x-subject': true } } })
+	for (const person of ['ada', 'bob']) await from.create('people', { person })
+	for (const subject of ['ada', 'nobody yet']) await from.ask({ name: 'subject.restrict', subject })
+	const archive = await exported(from)
+	const to = new ShardFixture({ region: 'global' })
+	expect(await imported(to, archive)).toMatchObject({ state: 'done', recordsDone: 2, faults: [] })
+	await to.shard.alarm()
+	const view = new Follower(to)
+	expect(view.follow()).toHaveLength(1)
+	expect(view.told).toEqual(view.checksum())
+	for (const person of ['ada', 'nobody yet']) {
+		const data = JSON.stringify({ person })
+		expect((await to.refused({ name: 'record.create', collection: 'people', data })).code).toBe('subject_restricted')
+	}
+	expect((await to.ask({ name: 'subject.release', subject: 'ada' })).receipt.records).toBe(1)
+	expect(view.follow()).toHaveLength(2)
+})

@@ -249,6 +249,21 @@ const rows: Record<string, Row> = {
 	'get /v1/changes': { needs: 'key:read', allowed: 200 },
 	'get /v1/subjects/{subject}': { needs: 'key:export', path: () => '/v1/subjects/u-1', allowed: 200 },
 	'delete /v1/subjects/{subject}': { needs: 'key:erase', path: () => '/v1/subjects/u-1', allowed: 200 },
+	'get /v1/subjects/{subject}/restriction': {
+		needs: 'key:export',
+		path: () => '/v1/subjects/u-1/restriction',
+		allowed: 200,
+	},
+	'put /v1/subjects/{subject}/restriction': {
+		needs: 'key:erase',
+		path: () => '/v1/subjects/u-1/restriction',
+		allowed: 200,
+	},
+	'delete /v1/subjects/{subject}/restriction': {
+		needs: 'key:erase',
+		path: () => '/v1/subjects/u-1/restriction',
+		allowed: 200,
+	},
 	'get /v1/subject-requests': { needs: 'key:export', allowed: 200 },
 	'get /v1/data-map': { needs: 'key:read', allowed: 200 },
 	'get /v1/audit': { needs: 'key:read', allowed: 200 },

@@ -81,6 +81,8 @@ const rows: Record<string, Row> = {
 		entries: 1,
 	},
 	'delete /v1/subjects/{subject}': { path: () => '/v1/subjects/u-1', status: 200, entries: 1 },
+	'put /v1/subjects/{subject}/restriction': { path: () => '/v1/subjects/u-1/restriction', status: 200, entries: 1 },
+	'delete /v1/subjects/{subject}/restriction': { path: () => '/v1/subjects/u-1/restriction', status: 200, entries: 1 },
 	'delete /v1/erasures/{id}': {
 		path: async ({ id }) => {
 			const asked = await send('DELETE', `/v1/tenants/${id}?grace_seconds=86400`, bindings.OPERATOR_TOKEN)

@@ -44,6 +44,7 @@ export const batchRoutes: readonly Route[] = [
 				'not_found',
 				'unique_violation',
 				'precondition_failed',
+				'subject_restricted',
 				'payload_too_large',
 				'unsupported_media_type',
 				'validation_failed',

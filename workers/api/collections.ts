@@ -136,7 +136,7 @@ export const collectionRoutes: readonly Route[] = [
 			summary: 'Drop a collection with all its records',
 			params: collectionParams,
 			answers: { 204: { description: 'Dropped', headers: ['Freehold-Position'] } },
-			refusals: ['not_found', 'schema_conflict'],
+			refusals: ['not_found', 'schema_conflict', 'subject_restricted'],
 			mutates: true,
 		},
 		async (call) => {

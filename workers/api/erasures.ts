@@ -180,8 +180,8 @@ export const erasureRoutes: readonly Route[] = [
 				summary: method === 'put' ? 'Put a legal hold on a tenant' : 'Lift the legal hold from a tenant',
 				description:
 					method === 'put'
-						? 'An erasure waits as long as the hold lasts, also one that has begun (Art. 17(3) GDPR).'
-						: 'An erasure that waited goes on.',
+						? 'An erasure waits as long as the hold lasts, also one that has begun, and nothing is deleted by its age (Art. 17(3) GDPR).'
+						: 'An erasure that waited goes on, and what has come of age goes.',
 				params: tenantParams,
 				answers: {
 					200: {

@@ -146,6 +146,8 @@ function refusalsOf({ definition, access }: Pick<Route, 'definition' | 'access'>
 	const codes: RefusalCode[] = ['invalid_request', ...definition.refusals, 'internal']
 	if (access.audience !== 'public') codes.push('unauthorized', 'insufficient_scope', 'unavailable')
 	if (access.audience === 'tenant') codes.push('tenant_suspended', 'tenant_erased', 'rate_limited')
+	const alters = access.audience === 'tenant' && (access.scope === 'write' || access.scope === 'schema')
+	if (alters && definition.mutates) codes.push('tenant_restricted')
 	if (definition.mutates) codes.push('idempotency_mismatch')
 	return [...new Set(codes)]
 }

@@ -187,7 +187,7 @@ export const recordRoutes: readonly Route[] = [
 			params: recordParams,
 			headers: writeConditions,
 			answers: { 204: { description: 'Deleted', headers: ['Freehold-Position'] } },
-			refusals: ['not_found', 'precondition_failed'],
+			refusals: ['not_found', 'precondition_failed', 'subject_restricted'],
 			mutates: true,
 		},
 		async (call) => {

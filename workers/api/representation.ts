@@ -139,8 +139,11 @@ export function showTenant(tenant: ViewTenant): ShownTenant {
 	return { id, slug, name, region: regionOf(id), status, created_at: timeOf(createdAt) }
 }
 
-export function showTenantInfo(tenant: TenantInfo): ShownTenant & { limits: TenantLimits; usage: TenantInfo['usage'] } {
-	return { ...showTenant(tenant), limits: tenant.limits, usage: tenant.usage }
+export function showTenantInfo(
+	tenant: TenantInfo,
+): ShownTenant & { held_since: string | null; limits: TenantLimits; usage: TenantInfo['usage'] } {
+	const { heldSince = null, limits, usage } = tenant
+	return { ...showTenant(tenant), held_since: heldSince === null ? null : timeOf(heldSince), limits, usage }
 }
 
 export function showErasure(record: ErasureRecord, control: Control, now: number) {

@@ -1,6 +1,13 @@
 import { z } from '@hono/zod-openapi'
 import { keySet } from '../../core/certificate.ts'
-import { changeOps, scopes, tenantStatuses, webhookDisabledReasons, webhookFailures } from '../../core/contract.ts'
+import {
+	changeOps,
+	scopes,
+	subjectRequestKinds,
+	tenantStatuses,
+	webhookDisabledReasons,
+	webhookFailures,
+} from '../../core/contract.ts'
 import { moveStates } from '../../core/control.ts'
 import { fieldStores } from '../../core/data-map.ts'
 import { deadLetterOps, deadLetterStates } from '../../core/dead-letter.ts'
@@ -264,6 +271,7 @@ const tenantSummary = z
 	.openapi('TenantSummary')
 export const tenant = tenantSummary
 	.extend({
+		held_since: time.nullable(),
 		limits,
 		usage: z.object({ records: count, collections: count, keys: count, storage_bytes: count, position }),
 	})
@@ -334,7 +342,7 @@ export const subjectRecordList = z
 export const subjectReceipt = z
 	.object({
 		id: mintedId,
-		kind: z.enum(['access', 'erasure']),
+		kind: z.enum(subjectRequestKinds),
 		subject_hash: z.string(),
 		records: count,
 		requested_by: z.string(),
@@ -343,6 +351,7 @@ export const subjectReceipt = z
 		finished_at: time.nullable(),
 	})
 	.openapi('SubjectRequest')
+export const restriction = z.object({ restricted: z.boolean(), since: time.nullable() }).openapi('Restriction')
 export const subjectRequestList = z.object({ requests: z.array(subjectReceipt) }).openapi('SubjectRequestList')
 
 const moment = z.string().openapi({ example: '2026-11-22T00:00:00Z' })

@@ -1,17 +1,25 @@
 import { z } from '@hono/zod-openapi'
-import type { SubjectPosition } from '../../core/contract.ts'
+import type { Answer, Reply, SubjectPosition } from '../../core/contract.ts'
 import { subjectCharsMax } from '../../core/limits.ts'
 import { accept, type Outcome } from '../../core/refusal.ts'
 import type { TenantCall } from './call.ts'
 import { openListPage, pageHeaders, readPage } from './page.ts'
 import { execute } from './reach.ts'
-import { recordText, showSubjectRequest } from './representation.ts'
+import { recordText, showSubjectRequest, timeOf } from './representation.ts'
 import { badParameter, readIdempotency, readQuery } from './request.ts'
 import { respondReply } from './respond.ts'
 import { type Route, tenantRoute } from './route.ts'
-import { pageQuery, subjectParams, subjectReceipt, subjectRecordList, subjectRequestList } from './schemas.ts'
+import {
+	pageQuery,
+	restriction,
+	subjectParams,
+	subjectReceipt,
+	subjectRecordList,
+	subjectRequestList,
+} from './schemas.ts'
 
 const tag = 'Data subjects'
+const restrictionPath = '/v1/subjects/{subject}/restriction'
 const request = {
 	id: '01k9zq4m3c8t5w2x7v6y0r1n4p',
 	kind: 'erasure',
@@ -103,11 +111,71 @@ export const subjectRoutes: readonly Route[] = [
 			const idempotency = readIdempotency(call, '')
 			if (!idempotency.ok) return idempotency
 			const reply = await execute(call, { name: 'subject.erase', subject: subject.value }, idempotency.value)
-			if (!reply.ok) return reply
-			const { receipt, position: at } = reply.value
-			const headers = { 'Freehold-Position': String(at) }
-			return respondReply(call, reply, 200, JSON.stringify(showSubjectRequest(receipt)), headers)
+			return reply.ok ? respondReceipt(call, reply) : reply
 		},
+	),
+	tenantRoute(
+		{
+			method: 'get',
+			path: restrictionPath,
+			scope: 'export',
+			tag,
+			summary: "Whether one person's records are restricted",
+			params: subjectParams,
+			answers: {
+				200: {
+					description: 'The restriction',
+					schema: restriction,
+					example: { restricted: true, since: '2026-11-22T19:50:49.120Z' },
+				},
+			},
+			refusals: [],
+		},
+		async (call) => {
+			const subject = readSubject(call)
+			if (!subject.ok) return subject
+			const reply = await execute(call, { name: 'subject.restriction', subject: subject.value })
+			if (!reply.ok) return reply
+			const { since } = reply.value
+			const shown = { restricted: since !== null, since: since === null ? null : timeOf(since) }
+			return respondReply(call, reply, 200, JSON.stringify(shown))
+		},
+	),
+	...(['put', 'delete'] as const).map((method) =>
+		tenantRoute(
+			{
+				method,
+				path: restrictionPath,
+				scope: 'erase',
+				tag,
+				summary:
+					method === 'put' ? "Restrict one person's records (Art. 18)" : "Lift the restriction of one person's records",
+				description:
+					method === 'put'
+						? 'They can be read, exported and erased, and neither changed nor deleted; nothing new is stored about the person, and the records leave the view. The answer is the receipt.'
+						: 'The records come back to the view. The answer is the receipt.',
+				params: subjectParams,
+				answers: {
+					200: {
+						description: method === 'put' ? 'Restricted' : 'Not restricted any more',
+						schema: subjectReceipt,
+						example: { ...request, kind: method === 'put' ? 'restriction' : 'release' },
+						headers: ['Freehold-Position'],
+					},
+				},
+				refusals: method === 'put' ? ['limit_exceeded'] : [],
+				mutates: true,
+			},
+			async (call) => {
+				const subject = readSubject(call)
+				if (!subject.ok) return subject
+				const idempotency = readIdempotency(call, '')
+				if (!idempotency.ok) return idempotency
+				const name = method === 'put' ? 'subject.restrict' : 'subject.release'
+				const reply = await execute(call, { name, subject: subject.value }, idempotency.value)
+				return reply.ok ? respondReceipt(call, reply) : reply
+			},
+		),
 	),
 	tenantRoute(
 		{
@@ -141,6 +209,14 @@ export const subjectRoutes: readonly Route[] = [
 		},
 	),
 ]
+
+type Receipt = Extract<Reply<Answer<'subject.erase'>>, { ok: true }>
+
+function respondReceipt(call: TenantCall, reply: Receipt): Response {
+	const { receipt, position: at } = reply.value
+	const headers = { 'Freehold-Position': String(at) }
+	return respondReply(call, reply, 200, JSON.stringify(showSubjectRequest(receipt)), headers)
+}
 
 /** The segment arrives percent-decoded once. What no record could hold is no subject's id either. */
 function readSubject(call: TenantCall): Outcome<string> {

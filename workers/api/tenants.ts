@@ -34,6 +34,7 @@ const summaryExample = {
 }
 export const tenantExample = {
 	...summaryExample,
+	held_since: null,
 	limits: { requests_per_second: 1_000, storage_bytes: 10_000_000_000 },
 	usage: { records: 0, collections: 0, keys: 1, storage_bytes: 114_688, position: 2 },
 }
@@ -151,7 +152,9 @@ export const tenantsRoutes: readonly Route[] = [
 			path: '/v1/tenants/{id}',
 			scope: 'admin',
 			tag,
-			summary: 'Rename, suspend or limit a tenant',
+			summary: 'Rename, suspend, restrict or limit a tenant',
+			description:
+				'A suspended tenant is answered nothing. A restricted one can read, export and erase its records and not change them, and they leave the view until it is active again (Art. 18 GDPR).',
 			params: tenantParams,
 			body: { media: 'application/json', schema: tenantPatch, example: { status: 'suspended' } },
 			answers: {

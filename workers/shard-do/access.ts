@@ -15,7 +15,7 @@ export function authorise(catalog: Catalog, { tenant: asked, shard, caller, oper
 	if (catalog.fenced()) return tenantErased()
 	const tenant = catalog.tenant()
 	if (tenant.id !== asked || tenant.shard !== shard) return unknownKey()
-	const { scope, operators } = ruleOf(operation.name)
+	const { scope, operators, alters } = ruleOf(operation.name)
 	if (caller.kind === 'operator') {
 		return operators
 			? accept<Authorised>({ scopes: allScopes, tenant })
@@ -29,6 +29,9 @@ export function authorise(catalog: Catalog, { tenant: asked, shard, caller, oper
 	if (!key.scopes.includes(scope)) return refuse('insufficient_scope', `this needs a key with the scope ${scope}`)
 	if (tenant.status === 'suspended' && operation.name !== 'tenant.get') {
 		return refuse('tenant_suspended', 'this tenant is suspended')
+	}
+	if (tenant.status === 'restricted' && alters) {
+		return refuse('tenant_restricted', 'the records of this tenant can be read and not changed')
 	}
 	return accept<Authorised>({ scopes: key.scopes, tenant })
 }

@@ -2,41 +2,53 @@ import type { BasePage, BaseRange, BaseStart, SchemaPage } from '../../core/cont
 import type { Sql } from '../../db/shard/sql.ts'
 import type { Catalog } from './catalog.ts'
 import type { Definition } from './definition.ts'
+import { viewable } from './restricted.ts'
 import type { Totals } from './totals.ts'
 
-/** The records of a key range as they are now, at most `recordsMax` of them. @throws when they are too large to be one text */
+/**
+ * The records of a key range as they are now, at most `recordsMax` of them. Those that the view may not have leave a gap in the
+ * range and do not make it longer, because what the view deletes for them is bounded by it too. @throws when they are too large to be one text
+ */
 export function readRange(
 	sql: Sql,
+	catalog: Catalog,
 	definition: Definition | null,
 	range: BaseRange,
 	recordsMax: number,
 ): Pick<BasePage, 'last' | 'upserts' | 'upsertCount'> {
 	if (!definition) return { last: null, upserts: '[]', upsertCount: 0 }
+	const shown = viewable(catalog, definition.number)
 	const { text, bindings } = recordText(definition)
 	const found = range.only === null ? 'id > ?' : 'id = ?'
-	const row = sql.all<{ present: number; last: string | null; upserts: string | null }>(
-		`SELECT count(*) AS present, max(r.id) AS last, group_concat(${text}) AS upserts
+	const row = sql.all<{ present: number; last: string | null; upsertCount: number; upserts: string | null }>(
+		`SELECT count(*) AS present, max(r.id) AS last, count(*) FILTER (WHERE ${shown}) AS upsertCount,
+			group_concat(${text}) FILTER (WHERE ${shown}) AS upserts
 		FROM (SELECT * FROM ${definition.table} WHERE ${found} ORDER BY id LIMIT ?) AS r`,
 		...bindings,
 		range.only ?? range.after ?? '',
 		recordsMax,
 	)[0]
-	const upsertCount = row?.present ?? 0
-	const last = upsertCount < recordsMax || range.only !== null ? null : (row?.last ?? null)
+	const { present = 0, upsertCount = 0 } = row ?? {}
+	const last = present < recordsMax || range.only !== null ? null : (row?.last ?? null)
 	return { last, upserts: `[${row?.upserts ?? ''}]`, upsertCount }
 }
 
 /**
- * A base of one collection, or of all that there are. The shard asks for one collection only when its records have changed
- * without an entry each.
+ * A base of one collection, or of all that there are. The shard asks for one by itself only when records have changed, or may be in the
+ * view again, without an entry each; a rebuild that somebody asked for has an id.
  */
-export function baseStart(sql: Sql, catalog: Catalog, totals: Totals, collection: string | null): BaseStart {
+export function baseStart(
+	sql: Sql,
+	catalog: Catalog,
+	totals: Totals,
+	{ collection, id }: { collection: string | null; id: string | null },
+): BaseStart {
 	const definitions = collection === null ? allDefinitions(sql) : [catalog.definition(collection)]
 	const present = definitions.filter((definition) => definition !== null)
 	return {
 		collections: collection === null ? present.map(({ name }) => name) : [collection],
 		all: collection === null,
-		hollow: collection !== null,
+		hollow: id === null,
 		records: present.reduce((sum, { number }) => sum + totals.records(number), 0),
 	}
 }

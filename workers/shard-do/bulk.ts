@@ -5,6 +5,7 @@ import { rowHash } from '../../core/row-hash.ts'
 import type { SqlValue } from '../../db/shard/sql.ts'
 import type { Definition } from './definition.ts'
 import { checkUniques, readData } from './records.ts'
+import { refuseData } from './restricted.ts'
 import type { Work } from './work.ts'
 
 /** Characters of JSON bound to one statement; a bound text may take 2 MB, and quoting and UTF-8 can multiply it. */
@@ -26,7 +27,7 @@ export function createMany(work: Work, definition: Definition, texts: string[]):
 	let chars = 0
 	for (const [index, text] of texts.entries()) {
 		const read = readData(work, definition, text)
-		if (!read.ok) return null
+		if (!read.ok || refuseData(work, definition, read.value)) return null
 		const values = checkUniques(definition, read.value)
 		if (!values.ok) return null
 		const id = mintId(work.now, work.random)

@@ -3,13 +3,14 @@ import type { Sql } from '../../db/shard/sql.ts'
 import { type Definition, loadDefinition } from './definition.ts'
 import { readErasure } from './erasure.ts'
 import { type KeyRow, loadKey } from './keys.ts'
+import { type Restrictions, readRestrictions } from './restricted.ts'
 import { readTenant, type TenantRow } from './tenant.ts'
 
 /** Keys and definitions kept in memory. Most definitions take kilobytes, but the automata of many patterns can take megabytes. */
 const keptMax = 64
 
 /**
- * What changes rarely and every request needs: the tenant's row, its keys, its collections and whether an export reads. Memory holds it under a
+ * What changes rarely and every request needs: the tenant's row, its keys, its collections, who is restricted and whether an export reads. Memory holds it under a
  * token that every change of it replaces in storage; each event compares the token once. So a revoked key is refused
  * by the next request, a rolled-back change is forgotten, and a stale instance, which cannot read storage, cannot answer (S1).
  */
@@ -20,6 +21,7 @@ export class Catalog {
 	#tenant: TenantRow | null = null
 	#snapshot: boolean | null = null
 	#fenced: boolean | null = null
+	#restrictions: Restrictions | null = null
 	readonly #keys = new Map<string, KeyRow | null>()
 	readonly #definitions = new Map<string, Definition>()
 
@@ -34,7 +36,7 @@ export class Catalog {
 		if (token !== this.#token) this.#forget(token)
 	}
 
-	/** Must follow every change of the tenant's row, a key, a collection or the snapshot, in the same transaction. */
+	/** Must follow every change of the tenant's row, a key, a collection, a restriction or the snapshot, in the same transaction. */
 	change(): void {
 		// Random and not a counter: a counter that was rolled back would come again and stand for something else.
 		const token = Buffer.from(this.#random(new Uint8Array(12))).toString('base64url')
@@ -57,6 +59,12 @@ export class Catalog {
 	fenced(): boolean {
 		this.#fenced ??= readErasure(this.#sql)?.stage === 'fenced'
 		return this.#fenced
+	}
+
+	/** Who and what is restricted. */
+	restrictions(): Restrictions {
+		this.#restrictions ??= readRestrictions(this.#sql)
+		return this.#restrictions
 	}
 
 	key(id: string): KeyRow | null {
@@ -83,6 +91,7 @@ export class Catalog {
 		this.#tenant = null
 		this.#snapshot = null
 		this.#fenced = null
+		this.#restrictions = null
 		this.#keys.clear()
 		this.#definitions.clear()
 	}

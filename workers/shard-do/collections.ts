@@ -5,6 +5,7 @@ import { parseSchema, type Schema, sameRules } from '../../core/schema.ts'
 import { identifier, type Sql } from '../../db/shard/sql.ts'
 import { type Definition, listDefinitions, saveDefinition, type UniqueColumn } from './definition.ts'
 import { unknownCollection } from './records.ts'
+import { refuseDrop } from './restricted.ts'
 import { beginChange, finishChange, journalSchema, stepChange } from './schema-change.ts'
 import { keepsTable } from './snapshot.ts'
 import { createIndexes, createUniqueIndex } from './tables.ts'
@@ -43,6 +44,8 @@ export function listCollections(
 export function deleteCollection(work: Work, takes: { collection: string }): Outcome<{ position: number }> {
 	const definition = work.catalog.definition(takes.collection)
 	if (!definition) return unknownCollection(takes.collection)
+	const kept = refuseDrop(work, definition)
+	if (kept) return kept
 	if (!keepsTable(work.sql, definition.number)) work.sql.all(`DROP TABLE ${definition.table}`)
 	work.sql.all('DELETE FROM collection WHERE name = ?', takes.collection)
 	work.catalog.change()

@@ -1,4 +1,5 @@
 import type { SchemaChange } from '../../core/contract.ts'
+import { collectionsMax } from '../../core/limits.ts'
 import { parseSchema, type Schema } from '../../core/schema.ts'
 import { identifier, type Sql } from '../../db/shard/sql.ts'
 import type { Work } from './work.ts'
@@ -68,6 +69,22 @@ export function listDefinitions(sql: Sql, after: string, limit: number): Definit
 	return sql
 		.all<Row>(`SELECT ${columns} FROM collection WHERE name > ? ORDER BY name LIMIT ?`, after, limit)
 		.map(compile)
+}
+
+/** Collections that say where a person's id is. */
+export function listSubjectDefinitions(sql: Sql): Definition[] {
+	return listDefinitions(sql, '', collectionsMax).filter((definition) => subjectFields(definition).length > 0)
+}
+
+/** The properties that hold a person's id: of the schema in force, and of one that a running change will put in force. */
+export function subjectFields({ schema, next }: Definition): string[] {
+	return [...new Set([schema.subject, next?.schema.subject ?? null])].filter((field) => field !== null)
+}
+
+export function loadNumbered(sql: Sql, number: number): Definition {
+	const row = sql.all<Row>(`SELECT ${columns} FROM collection WHERE number = ?`, number)[0]
+	if (!row) throw new Error('there is no collection of this number')
+	return compile(row)
 }
 
 /** The collection whose schema is being changed in steps, if there is one. */

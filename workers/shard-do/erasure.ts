@@ -3,7 +3,7 @@ import type { ShardRemains } from '../../core/erasure.ts'
 import type { TenantId } from '../../core/ids.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { identifier, type Sql } from '../../db/shard/sql.ts'
-import { readTenant } from './tenant.ts'
+import { noteHold, readTenant } from './tenant.ts'
 import type { Work } from './work.ts'
 
 /**
@@ -50,7 +50,7 @@ export function readTombstone(sql: Sql): Tombstone | null {
 }
 
 /**
- * Notes who decided what about the erasure of this tenant. A request also makes this shard look at its control object until
+ * Notes who decided what about the erasure of this tenant. A hold stops what would delete its records by age, too. A request also makes this shard look at its control object until
  * that says so too. Whoever asks by a key repeats the slug, so that a script with a wrong key erases nothing.
  */
 export function noteErasure(
@@ -66,6 +66,8 @@ export function noteErasure(
 	const { erasure } = takes
 	if (takes.intent === 'request' && !known)
 		writeErasure(work.sql, { id: erasure, stage: 'asked', asked_at: work.now, due_at: work.now })
+	if (takes.intent === 'hold') noteHold(work, work.now)
+	if (takes.intent === 'release') noteHold(work, null)
 	const entry = { op: 'erasure', collection: null, id: takes.intent, version: null } as const
 	return accept({ slug, erasure: known?.id ?? erasure, position: work.journal.append(entry) })
 }

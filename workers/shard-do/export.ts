@@ -25,6 +25,8 @@ interface Asked {
 	asOfSeq: number
 	recordsTotal: number
 	tenant: ArchiveTenant
+	/** People who are restricted; absent from an export of older code. */
+	restricted?: string[]
 }
 
 /** How far the consumer has come, and what a person wants to know about it. */
@@ -58,7 +60,9 @@ export function createExport(work: Work, takes: { csv: boolean }): Outcome<Answe
 	work.catalog.change()
 	const { id: tenantId, slug, name, created_at: createdAt } = readTenant(work.sql)
 	const tenant = { id: tenantId, slug, name, region: regionOf(tenantId), createdAt }
-	const asked: Asked = { csv: takes.csv, asOfSeq: position, recordsTotal: work.journal.totals.sum().records, tenant }
+	const recordsTotal = work.journal.totals.sum().records
+	const restricted = [...work.catalog.restrictions().subjects]
+	const asked: Asked = { csv: takes.csv, asOfSeq: position, recordsTotal, tenant, restricted }
 	insertJob(work.sql, {
 		id,
 		kind: 'export',
@@ -212,10 +216,11 @@ function infoOf(job: JobRow): ExportInfo {
 }
 
 function layoutOf(work: Work, job: JobRow): ExportLayout {
-	const { asOfSeq, tenant }: Asked = JSON.parse(job.asked)
+	const { asOfSeq, tenant, restricted = [] }: Asked = JSON.parse(job.asked)
 	const files = work.sql.all<ExportLayout['files'][number]>(
 		'SELECT path, records, bytes, packed, crc, sha256 FROM job_file WHERE job = ? ORDER BY number',
 		job.id,
 	)
-	return { tenant, exportId: job.id, asOfSeq, asOf: job.created_at, files, parts: partsOf(work.sql, job.id) }
+	const parts = partsOf(work.sql, job.id)
+	return { tenant, exportId: job.id, asOfSeq, asOf: job.created_at, restricted, files, parts }
 }

@@ -20,6 +20,7 @@ import { createTable } from './collections.ts'
 import { type Definition, loadStaged, stagedCollections } from './definition.ts'
 import { faultsOf, insertJob, type JobRow, jobsOf, loadJob, saveJob } from './jobs.ts'
 import { checkUniques, readData } from './records.ts'
+import { takeOverRestrictions } from './restriction.ts'
 import { journalSchema } from './schema-change.ts'
 import { attempt, type Work } from './work.ts'
 
@@ -101,7 +102,7 @@ export function reportImport(work: Work, job: JobRow, step: ImportStep): JobRepl
 	const outcome = attempt(work, () => {
 		if (step.collection !== null && step.schema !== null) faults.push(...begin(work, step.collection, step.schema))
 		else if (step.collection !== null && step.records > 0) faults.push(...fill(work, seq, step.collection, step))
-		if (step.done) faults.push(...finish(work))
+		if (step.done) faults.push(...finish(work, step.restricted ?? []))
 		return faults.length === 0 ? accept(true) : refuse('validation_failed', 'the archive does not fit')
 	})
 	if (!outcome.ok) return { ok: true, value: { revision: failImport(work, job, faults) } }
@@ -200,8 +201,8 @@ function insertRows(work: Work, definition: Definition, seq: number, rows: SqlVa
 	return rows.findIndex(([id]) => !present.has(String(id)))
 }
 
-/** Puts all collections in force at once; the view reads each of them anew. */
-function finish(work: Work): ArchiveFault[] {
+/** Puts all collections in force at once; the view reads each of them anew. Who was restricted stays so. */
+function finish(work: Work, restricted: string[]): ArchiveFault[] {
 	if (!isEmpty(work)) return [{ file: '', line: null, detail: 'collections were made in the tenant meanwhile' }]
 	for (const { name, number } of stagedCollections(work.sql)) {
 		const { records } = work.sql.all<{ records: number }>(
@@ -219,6 +220,7 @@ function finish(work: Work): ArchiveFault[] {
 	}
 	work.sql.all('DELETE FROM import_collection')
 	work.catalog.change()
+	takeOverRestrictions(work, restricted)
 	return []
 }
 

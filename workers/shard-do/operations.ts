@@ -8,7 +8,9 @@ import { createExport, deleteExport, downloadExport, getExport, listExports } fr
 import { createImport, getImport, uploadImport } from './import.ts'
 import { createKey, deleteKey, listKeys } from './keys.ts'
 import { createRecord, deleteRecord, getRecord, listCollectionRecords, patchRecord, putRecord } from './records.ts'
-import { eraseSubject, listSubjectRequests, readSubject } from './subjects.ts'
+import { getRestriction, releaseSubject, restrictSubject } from './restriction.ts'
+import { listSubjectRequests } from './subject-register.ts'
+import { eraseSubject, readSubject } from './subjects.ts'
 import { getTenant, updateTenant } from './tenant.ts'
 import {
 	createWebhook,
@@ -29,22 +31,24 @@ interface Rule<N extends OperationName> {
 	operators?: true
 	/** `read` for what changes nothing and needs no turn. */
 	does: 'read' | 'write'
+	/** Changes records or their form, which nobody may in a restricted tenant. */
+	alters?: true
 	run(work: Work, takes: Operations[N]['takes'], scopes: readonly Scope[]): Outcome<Answer<N>>
 }
 
 /** Every operation of a shard. A new one is a line here and a function in the file of what it is about. */
 const operations: { readonly [N in OperationName]: Rule<N> } = {
-	'record.create': { scope: 'write', does: 'write', run: createRecord },
-	'record.put': { scope: 'write', does: 'write', run: putRecord },
-	'record.patch': { scope: 'write', does: 'write', run: patchRecord },
-	'record.delete': { scope: 'write', does: 'write', run: deleteRecord },
+	'record.create': { scope: 'write', does: 'write', alters: true, run: createRecord },
+	'record.put': { scope: 'write', does: 'write', alters: true, run: putRecord },
+	'record.patch': { scope: 'write', does: 'write', alters: true, run: patchRecord },
+	'record.delete': { scope: 'write', does: 'write', alters: true, run: deleteRecord },
 	'record.get': { scope: 'read', does: 'read', run: getRecord },
 	'record.list': { scope: 'read', does: 'read', run: listCollectionRecords },
-	batch: { scope: 'write', does: 'write', run: runBatch },
-	'collection.put': { scope: 'schema', does: 'write', run: putCollection },
+	batch: { scope: 'write', does: 'write', alters: true, run: runBatch },
+	'collection.put': { scope: 'schema', does: 'write', alters: true, run: putCollection },
 	'collection.get': { scope: 'read', does: 'read', run: getCollection },
 	'collection.list': { scope: 'read', does: 'read', run: listCollections },
-	'collection.delete': { scope: 'schema', does: 'write', run: deleteCollection },
+	'collection.delete': { scope: 'schema', does: 'write', alters: true, run: deleteCollection },
 	'changes.list': {
 		scope: 'read',
 		does: 'read',
@@ -67,9 +71,9 @@ const operations: { readonly [N in OperationName]: Rule<N> } = {
 	'webhook.test': { scope: 'export', does: 'write', run: testWebhook },
 	'webhook.delete': { scope: 'export', does: 'write', run: deleteWebhook },
 	// An import makes collections, which only `schema` may, and there are no records yet that it could change.
-	'import.create': { scope: 'schema', operators: true, does: 'write', run: createImport },
+	'import.create': { scope: 'schema', operators: true, does: 'write', alters: true, run: createImport },
 	'import.get': { scope: 'schema', operators: true, does: 'read', run: getImport },
-	'import.upload': { scope: 'schema', operators: true, does: 'write', run: uploadImport },
+	'import.upload': { scope: 'schema', operators: true, does: 'write', alters: true, run: uploadImport },
 	'export.create': { scope: 'export', operators: true, does: 'write', run: createExport },
 	'export.get': { scope: 'export', operators: true, does: 'read', run: getExport },
 	'export.list': { scope: 'export', operators: true, does: 'read', run: listExports },
@@ -82,6 +86,10 @@ const operations: { readonly [N in OperationName]: Rule<N> } = {
 	// Whose data was read is entered in the journal.
 	'subject.read': { scope: 'export', does: 'write', run: readSubject },
 	'subject.erase': { scope: 'erase', does: 'write', run: eraseSubject },
+	// As much a decision about a person as an erasure is; it takes away what `write` may change.
+	'subject.restrict': { scope: 'erase', does: 'write', run: restrictSubject },
+	'subject.release': { scope: 'erase', does: 'write', run: releaseSubject },
+	'subject.restriction': { scope: 'export', does: 'read', run: getRestriction },
 	'subject.requests': { scope: 'export', does: 'read', run: listSubjectRequests },
 	'audit.list': { scope: 'read', operators: true, does: 'read', run: listAudit },
 	'audit.verify': { scope: 'read', does: 'read', run: verifyAudit },

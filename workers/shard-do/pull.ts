@@ -4,6 +4,7 @@ import type { Sql } from '../../db/shard/sql.ts'
 import { baseStart, describeCollection, readRange, recordText } from './base-page.ts'
 import type { Catalog } from './catalog.ts'
 import type { Journal } from './journal.ts'
+import { viewable } from './restricted.ts'
 import type { TenantRow } from './tenant.ts'
 
 /** Entries of the first page that an instance reads; it learns from there how many fit. */
@@ -49,7 +50,7 @@ export class PageReader {
 		const pruned = from < segments.firstKept(last) - 1
 		if (request.base === undefined && pruned) return { kind: 'refused', reason: 'pruned' }
 		if (request.base === null && (pruned || (from === 0 && last > replayedEntriesMax))) {
-			const base = { ...baseStart(sql, this.#catalog, totals, null), hollow: true }
+			const base = baseStart(sql, this.#catalog, totals, { collection: null, id: null })
 			return { kind: 'page', page: { ...emptyPage(tenant, from, last, last), base } }
 		}
 		if (from === last) return { kind: 'page', page: emptyPage(tenant, from, from, last) }
@@ -63,7 +64,7 @@ export class PageReader {
 		if (alone?.seq === from + 1) {
 			const page = emptyPage(tenant, from, from + 1, last)
 			if (alone.op === 'schema') return { kind: 'page', page: schemaPage(this.#catalog, alone, page) }
-			return { kind: 'page', page: { ...page, base: baseStart(sql, this.#catalog, totals, alone.collection) } }
+			return { kind: 'page', page: { ...page, base: baseStart(sql, this.#catalog, totals, alone) } }
 		}
 		const to = alone ? alone.seq - 1 : furthest
 		const changed = changedCollections(sql, table, from, to)
@@ -82,7 +83,7 @@ export class PageReader {
 		}
 		let records = Math.min(request.entriesMax, this.#entries)
 		for (;;) {
-			const read = unlessTooLarge(records, () => readRange(this.#sql, definition, range, records))
+			const read = unlessTooLarge(records, () => readRange(this.#sql, this.#catalog, definition, range, records))
 			if (read && (read.upserts.length <= request.bytesMax || records === 1)) {
 				if (read.upsertCount >= this.#entries && read.upserts.length * 2 <= request.bytesMax) this.#entries *= 2
 				return { ...about, ...read }
@@ -128,7 +129,7 @@ interface Group {
 	others: number
 }
 
-const recordOps = `op IN ('create', 'update', 'delete')`
+const recordOps = `op IN ('create', 'update', 'delete', 'restrict', 'release') AND collection IS NOT NULL`
 
 function changedCollections(sql: Sql, table: string, from: number, to: number): Group[] {
 	return sql.all(
@@ -143,13 +144,14 @@ interface AloneEntry {
 	seq: number
 	op: 'schema' | 'rebuild'
 	collection: string | null
+	id: string | null
 	version: number | null
 }
 
 /** The first entry that must be a page of its own. */
 function nextAlone(sql: Sql, table: string, from: number, to: number): AloneEntry | null {
 	const rows = sql.all<AloneEntry>(
-		`SELECT seq, op, collection, version FROM ${table}
+		`SELECT seq, op, collection, id, version FROM ${table}
 		WHERE seq > ? AND seq <= ? AND op IN ('schema', 'rebuild') ORDER BY seq LIMIT 1`,
 		from,
 		to,
@@ -176,7 +178,7 @@ function recordPage(sql: Sql, catalog: Catalog, changed: Group[], table: string,
 			printed
 				? `SELECT count(r.id) AS present, count(*) - count(r.id) AS absent, group_concat(${printed.text}) AS upserts,
 					group_concat(CASE WHEN r.id IS NULL THEN ${gone} END) AS deletes
-				FROM (${changedIds}) AS j LEFT JOIN ${definition.table} AS r ON r.id = j.id`
+				FROM (${changedIds}) AS j LEFT JOIN ${definition.table} AS r ON r.id = j.id AND ${viewable(catalog, definition.number)}`
 				: `SELECT 0 AS present, count(*) AS absent, NULL AS upserts, group_concat(${gone}) AS deletes FROM (${changedIds}) AS j`,
 			...(printed?.bindings ?? []),
 			page.from,

@@ -10,6 +10,7 @@ import { rowHash } from '../../core/row-hash.ts'
 import { normaliseUnique } from '../../core/schema.ts'
 import { listRecords } from '../../db/shard/list.ts'
 import type { Definition, UniqueColumn } from './definition.ts'
+import { forgetRestricted, isRestricted, refuseChange, refuseData } from './restricted.ts'
 import { keepRecord } from './snapshot.ts'
 import type { Work } from './work.ts'
 
@@ -63,14 +64,16 @@ export function deleteRecord(
 	if (!definition) return unknownCollection(takes.collection)
 	const present = readRecord(work, definition, takes.id)
 	if (!present) return unknownRecord()
-	const failed = preconditionFailed(present, takes.ifMatch, null)
-	if (failed) return failed
-	const version = present.version + 1
-	if (work.catalog.snapshot()) keepRecord(work.sql, definition.number, takes.id)
-	work.sql.all(`DELETE FROM ${definition.table} WHERE id = ?`, takes.id)
-	work.journal.totals.add(definition.number, -1, -hashOf(work, definition, present))
-	const position = work.journal.append({ op: 'delete', collection: definition, id: takes.id, version })
-	return accept({ position, version })
+	const failed = preconditionFailed(present, takes.ifMatch, null) ?? refuseChange(work, definition, takes.id)
+	return failed ?? accept(deletePresent(work, definition, present))
+}
+
+/** Deletes a record that is there, whether it is restricted or not. */
+export function removeRecord(work: Work, definition: Definition, id: string): void {
+	const present = readRecord(work, definition, id)
+	if (!present) throw new Error('a record that was just found is not there')
+	deletePresent(work, definition, present)
+	forgetRestricted(work, definition.number, id)
 }
 
 export function getRecord(work: Work, takes: { collection: string; id: string }): Outcome<{ record: StoredRecord }> {
@@ -129,12 +132,25 @@ function unknownRecord(): Outcome<never> {
 	return refuse('not_found', 'there is no record with this id')
 }
 
-function readRecord(work: Work, definition: Definition, id: string): StoredRecord | null {
+export function readRecord(work: Work, definition: Definition, id: string): StoredRecord | null {
 	const rows = work.sql.all<StoredRecord>(
 		`SELECT id, version, seq, created_at AS createdAt, updated_at AS updatedAt, data FROM ${definition.table} WHERE id = ?`,
 		id,
 	)
 	return rows[0] ?? null
+}
+
+function deletePresent(
+	work: Work,
+	definition: Definition,
+	present: StoredRecord,
+): { position: number; version: number } {
+	const { id } = present
+	const version = present.version + 1
+	if (work.catalog.snapshot()) keepRecord(work.sql, definition.number, id)
+	work.sql.all(`DELETE FROM ${definition.table} WHERE id = ?`, id)
+	work.journal.totals.add(definition.number, -1, -hashOf(work, definition, present))
+	return { position: work.journal.append({ op: 'delete', collection: definition, id, version }), version }
 }
 
 function preconditionFailed(
@@ -168,6 +184,8 @@ function write(
 	if (full) return full
 	const data = readData(work, definition, text)
 	if (!data.ok) return data
+	const kept = (present && refuseChange(work, definition, id)) ?? refuseData(work, definition, data.value)
+	if (kept) return kept
 	const checked = checkUniques(definition, data.value)
 	if (!checked.ok) return checked
 	const values = checked.value
@@ -255,9 +273,10 @@ function uniqueClash(
 	throw new Error('a write was ignored without a unique value that explains it')
 }
 
-/** What a record adds to the digest of its collection; `data` is its text parsed, if that is at hand. */
-function hashOf(work: Work, definition: Definition, record: StoredRecord, data?: JsonObject): bigint {
-	if (!work.journal.totals.covers(definition.number, record.id)) return 0n
+/** What a record adds to the digest of its collection, which is that of the view; `data` is its text parsed, if that is at hand. */
+export function hashOf(work: Work, definition: Definition, record: StoredRecord, data?: JsonObject): bigint {
+	const { number } = definition
+	if (!work.journal.totals.covers(number, record.id) || isRestricted(work, number, record.id)) return 0n
 	const { id, version, createdAt, updatedAt } = record
 	const head = { collection: definition.name, id, version, createdAt, updatedAt }
 	return rowHash(head, data ?? JSON.parse(record.data), definition.schema.personal)

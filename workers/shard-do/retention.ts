@@ -1,7 +1,8 @@
 import { accept } from '../../core/refusal.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import { dropAnswersAbout } from './idempotency.ts'
-import { deleteRecord } from './records.ts'
+import { removeRecord } from './records.ts'
+import { unrestricted } from './restricted.ts'
 import { attempt, seal, type Work } from './work.ts'
 
 /** Records that one ring deletes; a few dozen milliseconds, during which the tenant waits. */
@@ -17,13 +18,18 @@ export class Retention {
 	/** In milliseconds; a new instance looks at once. */
 	#dueAt = 0
 
-	/** A schema may ask for another time now. */
-	schemaChanged(): void {
+	/** A schema may ask for another time now, or what was kept is free to go. */
+	changed(): void {
 		this.#dueAt = 0
 	}
 
-	/** One step, if it is due; answers when the next one is, in milliseconds, or infinity for never. */
+	/**
+	 * One step, if it is due; answers when the next one is, in milliseconds, or infinity for never. Nothing goes from a tenant under a legal
+	 * hold or one that is restricted (Art. 17(3), 18(2) GDPR).
+	 */
 	ring(work: Work): number {
+		const { held_at: heldAt, status } = work.catalog.tenant()
+		if (heldAt !== null || status === 'restricted') return Number.POSITIVE_INFINITY
 		if (work.now < this.#dueAt) return this.#dueAt
 		const step = { ...work, actor: 'system:retention' }
 		const outcome = attempt(step, () => {
@@ -45,15 +51,13 @@ function expireRecords(work: Work): number {
 		const days = definition?.schema.retentionDays ?? null
 		if (!definition || days === null) continue
 		const keptMs = days * dayMs
+		const free = unrestricted(definition.number, 'r.id')
 		const old = work.sql.all<{ id: string }>(
-			`SELECT id FROM ${definition.table} WHERE created_at <= ? ORDER BY created_at, id LIMIT ?`,
+			`SELECT id FROM ${definition.table} AS r WHERE created_at <= ? AND ${free} ORDER BY created_at, id LIMIT ?`,
 			work.now - keptMs,
 			left,
 		)
-		for (const { id } of old) {
-			const deleted = deleteRecord(work, { collection: name, id, ifMatch: null })
-			if (!deleted.ok) throw new Error('a record vanished while it expired')
-		}
+		for (const { id } of old) removeRecord(work, definition, id)
 		if (old.length > 0)
 			dropAnswersAbout(
 				work.sql,
@@ -62,7 +66,7 @@ function expireRecords(work: Work): number {
 		left -= old.length
 		if (left === 0) return work.now + 1
 		const [oldest] = work.sql.all<{ at: number }>(
-			`SELECT created_at AS at FROM ${definition.table} ORDER BY created_at, id LIMIT 1`,
+			`SELECT created_at AS at FROM ${definition.table} AS r WHERE ${free} ORDER BY created_at, id LIMIT 1`,
 		)
 		// A record that comes after this look is younger, so an empty collection has nothing due before then.
 		dueAt = Math.min(dueAt, (oldest?.at ?? work.now) + keptMs)

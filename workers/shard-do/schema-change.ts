@@ -2,8 +2,9 @@ import { schemaOffendersMax } from '../../core/limits.ts'
 import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
 import type { Schema } from '../../core/schema.ts'
 import { identifier, type SqlValue } from '../../db/shard/sql.ts'
-import { type Definition, type StoredChange, saveDefinition, type UniqueColumn } from './definition.ts'
+import { type Definition, loadNumbered, type StoredChange, saveDefinition, type UniqueColumn } from './definition.ts'
 import { uniqueValue, unknownCollection } from './records.ts'
+import { restrictAnew } from './restriction.ts'
 import { createIndexes, createUniqueIndex, dropUniqueIndex } from './tables.ts'
 import type { Work } from './work.ts'
 
@@ -123,6 +124,7 @@ export function finishChange(work: Work, name: string): Outcome<{ done: boolean 
 	// The view has never had these values; only the records themselves can bring them.
 	if (revealed) work.journal.append({ op: 'rebuild', collection: definition, id: null, version: null })
 	journalSchema(work, definition, version)
+	if (definition.schema.subject !== next.schema.subject) restrictAnew(work, loadNumbered(work.sql, number))
 	return accept({ done: true })
 }
 

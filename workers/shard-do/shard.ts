@@ -45,7 +45,7 @@ import { Rate } from './rate.ts'
 import { Segments } from './segments.ts'
 import { applyLedger } from './subjects.ts'
 import { survey } from './survey.ts'
-import { insertTenant, isSame } from './tenant.ts'
+import { insertTenant, isSame, noteHold } from './tenant.ts'
 import { Upkeep } from './upkeep.ts'
 import { WebhookFeed } from './webhook-feed.ts'
 import { attempt, StorageGauge, seal, type Work } from './work.ts'
@@ -149,6 +149,7 @@ export class Shard {
 			return ran
 		})
 		if (operation.name === 'collection.put') this.#upkeep.schemaChanged()
+		if (operation.name === 'subject.release') this.#upkeep.retentionChanged()
 		if (operation.name.startsWith('webhook.')) this.#webhooks.forget()
 		if (outcome.ok) this.#arm()
 		return { ...outcome, ...rest }
@@ -161,16 +162,17 @@ export class Shard {
 	admit(control: Control | null): boolean {
 		const admitted = this.#erasing.admit(control, this.#journal !== null)
 		if (!isProvisioned(this.#ports.sql)) this.#journal = null
-		if (admitted && this.#journal && control?.ledger && !this.#isFenced())
-			this.#applyLedger(this.#journal, control.ledger)
-		return admitted
+		if (!admitted || !this.#journal || !control || this.#isFenced()) return admitted
+		this.#follow(this.#journal, control)
+		return true
 	}
 
-	/** What was erased of a person stays erased, also in a copy of the database from before. */
-	#applyLedger(journal: Journal, ledger: NonNullable<Control['ledger']>): void {
+	/** What was erased of a person stays erased, and a legal hold is in force, also in a copy of the database from before. */
+	#follow(journal: Journal, { hold, ledger = [] }: Control): void {
 		const work = this.#workOf(journal, { now: this.#ports.clock(), actor: 'system:ledger', request: null })
 		this.#ports.sql.transaction(() => {
-			if (!applyLedger(work, ledger)) return
+			const isHoldNews = noteHold(work, hold?.at ?? null)
+			if (!applyLedger(work, ledger) && !isHoldNews) return
 			seal(work)
 			this.#arm()
 		})

@@ -2,6 +2,7 @@ import { addToDigest, rowHash } from '../../core/row-hash.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import type { Catalog } from './catalog.ts'
 import type { Definition } from './definition.ts'
+import { unrestricted } from './restricted.ts'
 import type { Totals } from './totals.ts'
 
 /** Rows read at once: few enough that the largest records fit into memory together. */
@@ -24,7 +25,7 @@ export function stepDigest(sql: Sql, catalog: Catalog, totals: Totals): boolean 
 	let summedTo: string | null = from
 	let digest = 0n
 	let chars = 0
-	for (const row of hashesAfter(sql, definition, from)) {
+	for (const row of hashesAfter(sql, definition, from, unrestricted(number, 'r.id'))) {
 		if (chars >= stepCharsMax) break
 		chars += row.chars
 		digest = addToDigest(digest, row.hash)
@@ -36,15 +37,19 @@ export function stepDigest(sql: Sql, catalog: Catalog, totals: Totals): boolean 
 	return totals.unsummed() === null
 }
 
-/** The hashes of a collection's records after an id, in the order of their ids; `chars` is the length of a record's text. */
+/**
+ * The hashes of a collection's records `r` after an id, where the SQL in `which` is true of them, in the order of their ids; `chars` is the length
+ * of a record's text.
+ */
 export function* hashesAfter(
 	sql: Sql,
 	definition: Definition,
 	after: string,
+	which: string,
 ): Generator<{ id: string; hash: bigint; chars: number }> {
 	for (let last = after; ; ) {
 		const rows = sql.all<StoredRow>(
-			`SELECT ${columns} FROM ${definition.table} WHERE id > ? ORDER BY id LIMIT ${pageRows}`,
+			`SELECT ${columns} FROM ${definition.table} AS r WHERE id > ? AND ${which} ORDER BY id LIMIT ${pageRows}`,
 			last,
 		)
 		for (const row of rows) yield { id: row.id, hash: hashRow(definition, row), chars: row.data.length }
@@ -54,9 +59,9 @@ export function* hashesAfter(
 	}
 }
 
-/** Null when there is no such record. */
-export function hashOf(sql: Sql, definition: Definition, id: string): bigint | null {
-	const [row] = sql.all<StoredRow>(`SELECT ${columns} FROM ${definition.table} WHERE id = ?`, id)
+/** Null when there is no such record, or it is none of those. */
+export function hashOf(sql: Sql, definition: Definition, id: string, which: string): bigint | null {
+	const [row] = sql.all<StoredRow>(`SELECT ${columns} FROM ${definition.table} AS r WHERE id = ? AND ${which}`, id)
 	return row ? hashRow(definition, row) : null
 }
 

@@ -5,6 +5,7 @@ import type { Sql } from '../../db/shard/sql.ts'
 import type { Catalog } from './catalog.ts'
 import { runningChange } from './definition.ts'
 import type { Journal } from './journal.ts'
+import { viewable, viewedRecords } from './restricted.ts'
 import { hashesAfter, hashOf } from './summing.ts'
 
 /** Tells which rows the view should hold. Expects a refreshed catalog. */
@@ -13,14 +14,14 @@ export function survey(sql: Sql, catalog: Catalog, journal: Journal, request: Su
 	if (runningChange(sql)) return { kind: 'refused', reason: 'changing' }
 	const told = {
 		...({ kind: 'rows', epoch: catalog.tenant().epoch, head: journal.head } as const),
-		records: journal.totals.sum().records,
+		records: viewedRecords(catalog, journal.totals.sum().records),
 	}
 	if (request.what === 'range') return { ...told, ...surveyRange(sql, catalog, request.after, request.rowsMax) }
 	const isChanged = changesSince(journal, request.since)
 	if (isChanged === null) return { kind: 'refused', reason: 'position' }
 	const rows = request.names.map(({ collection, id }) => {
 		const definition = catalog.definition(collection)
-		const hash = definition && hashOf(sql, definition, id)
+		const hash = definition && hashOf(sql, definition, id, viewable(catalog, definition.number))
 		return { collection, id, hash: hash === null ? null : printRowHash(hash), changed: isChanged({ collection, id }) }
 	})
 	return { ...told, rows, last: null }
@@ -37,7 +38,8 @@ function surveyRange(sql: Sql, catalog: Catalog, after: RowName | null, rowsMax:
 	for (const { name: collection } of names) {
 		const definition = catalog.definition(collection)
 		if (!definition) throw new Error('a collection is listed that is not there')
-		for (const row of hashesAfter(sql, definition, after?.collection === collection ? after.id : '')) {
+		const from = after?.collection === collection ? after.id : ''
+		for (const row of hashesAfter(sql, definition, from, viewable(catalog, definition.number))) {
 			rows.push({ collection, id: row.id, hash: printRowHash(row.hash), changed: false })
 			chars += row.chars
 			if (rows.length >= rowsMax || chars >= surveyCharsMax) return { rows, last: { collection, id: row.id } }

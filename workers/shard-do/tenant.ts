@@ -16,11 +16,12 @@ export interface TenantRow {
 	created_at: number
 	requests_per_second: number
 	storage_bytes: number
+	held_at: number | null
 }
 
 export function readTenant(sql: Sql): TenantRow {
 	const row = sql.all<TenantRow>(
-		'SELECT id, shard, epoch, slug, name, status, created_at, requests_per_second, storage_bytes FROM tenant',
+		'SELECT id, shard, epoch, slug, name, status, created_at, requests_per_second, storage_bytes, held_at FROM tenant',
 	)[0]
 	if (!row) throw new Error('the tenant row is missing')
 	return row
@@ -51,6 +52,7 @@ export function updateTenant(
 	work: Work,
 	takes: Operations['tenant.update']['takes'],
 ): Outcome<{ tenant: TenantInfo; position: number }> {
+	const { status: before } = readTenant(work.sql)
 	work.sql.all(
 		`UPDATE tenant SET slug = coalesce(?, slug), name = coalesce(?, name), status = coalesce(?, status),
 			requests_per_second = coalesce(?, requests_per_second), storage_bytes = coalesce(?, storage_bytes)`,
@@ -61,8 +63,20 @@ export function updateTenant(
 		takes.limits?.storage_bytes ?? null,
 	)
 	work.catalog.change()
-	const position = work.journal.append({ op: 'tenant', collection: null, id: null, version: null })
+	let position = work.journal.append({ op: 'tenant', collection: null, id: null, version: null })
+	const { status } = readTenant(work.sql)
+	// All records leave the view, or come back to it.
+	if (status !== before && (status === 'restricted' || before === 'restricted'))
+		position = work.journal.append({ op: 'rebuild', collection: null, id: null, version: null })
 	return accept({ tenant: infoOf(work), position })
+}
+
+/** Takes note of a legal hold as the control object has it; null for none. True when that is news. */
+export function noteHold({ sql, catalog }: Work, at: number | null): boolean {
+	if (catalog.tenant().held_at === at) return false
+	sql.all('UPDATE tenant SET held_at = ?', at)
+	catalog.change()
+	return true
 }
 
 function infoOf(work: Work): TenantInfo {
@@ -75,6 +89,7 @@ function infoOf(work: Work): TenantInfo {
 		name: row.name,
 		status: row.status,
 		createdAt: row.created_at,
+		heldSince: row.held_at,
 		limits: { requests_per_second: row.requests_per_second, storage_bytes: row.storage_bytes },
 		usage: {
 			records: work.journal.totals.sum().records,

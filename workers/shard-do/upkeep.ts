@@ -5,6 +5,7 @@ import type { Catalog } from './catalog.ts'
 import { runningChange } from './definition.ts'
 import type { Idempotencies } from './idempotency.ts'
 import type { Journal } from './journal.ts'
+import { viewedRecords } from './restricted.ts'
 import { Retention } from './retention.ts'
 import { failChange, stepChange } from './schema-change.ts'
 import { stepDigest } from './summing.ts'
@@ -67,15 +68,22 @@ export class Upkeep {
 	/** A change of schema may have begun. */
 	schemaChanged(): void {
 		this.#changing = true
-		this.#retention.schemaChanged()
+		this.#retention.changed()
+	}
+
+	/** Records may go now that could not before. */
+	retentionChanged(): void {
+		this.#retention.changed()
 	}
 
 	/** What the view should come to at the head; null while nobody can say. */
 	checksum({ totals }: Journal): Checksum | null {
-		const { records: count, digest } = totals.sum()
+		// The view has none of what is restricted.
+		if (this.#catalog.tenant().status === 'restricted') return { count: 0, digest: '0' }
+		const { records, digest } = totals.sum()
 		// While a change of schema runs, the view already lacks what the new schema calls personal.
 		if (digest === null || (this.#changing && runningChange(this.#sql))) return null
-		return { count, digest: digest.toString() }
+		return { count: viewedRecords(this.#catalog, records), digest: digest.toString() }
 	}
 
 	/** One ring's worth of work; answers when there will be more, in milliseconds, or infinity for never. */
@@ -85,7 +93,7 @@ export class Upkeep {
 		if (this.#changing) {
 			this.#changing = this.#sql.transaction(() => stepsOn(work))
 			// The step may have put a schema in force.
-			this.#retention.schemaChanged()
+			this.#retention.changed()
 		}
 		const expiryAt = this.#sql.transaction(() => this.#retention.ring(work))
 		journal.commit()

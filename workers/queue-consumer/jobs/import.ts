@@ -64,6 +64,7 @@ export async function readStep(archive: OpenArchive, before: ImportProgress | nu
 			firstLine: 0,
 			records: 0,
 			progress: at,
+			restricted: archive.manifest.restricted_subjects ?? [],
 			done: true,
 		}
 	const hasPart = at.part < (archive.parts[at.file]?.length ?? 0)
