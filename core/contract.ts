@@ -511,6 +511,8 @@ export interface PullRequest {
 	chain?: string | null
 	/** Null for what follows `after`. Absent in requests of a Worker that knows no bases: such a one is not told to start any. */
 	base?: BaseRange | null
+	/** True when the view holds rows of another history: the answer has to begin a base of everything. Then `after` is 0. */
+	anew?: boolean
 	entriesMax: number
 	bytesMax: number
 }

@@ -54,6 +54,11 @@ export const controlSchema = z.object({
 	state: z.enum(['provisioning', 'active', 'abandoned', 'erasing', 'erased']),
 	epoch: z.number(),
 	createdAt: z.number(),
+	/**
+	 * The epoch that began because the shard's journal was not the one that the view follows: the shard goes on under it. Any
+	 * other newer epoch means that the tenant is elsewhere now.
+	 */
+	diverged: z.number().optional(),
 	/** A legal hold (Art. 17(3) GDPR) stops the erasure until it is lifted. */
 	hold: z.object({ at: z.number(), by: z.string() }).optional(),
 	erasure: erasureRequest.optional(),
@@ -145,6 +150,17 @@ export async function changeControl(
 		if (await store.replace(tenant, changed, found.etag)) return changed
 	}
 	throw new Error('the control object keeps changing')
+}
+
+/**
+ * Begins another epoch for a tenant whose shard has another history than the view follows under `epoch`; whoever comes later
+ * finds it begun. Answers the object as it is now.
+ */
+export function divergeControl(store: ControlStore, tenant: TenantId, epoch: number): Promise<Control | null> {
+	return changeControl(store, tenant, (present) => {
+		const next = present.epoch + 1
+		return present.state === 'active' && present.epoch === epoch ? { ...present, epoch: next, diverged: next } : null
+	})
 }
 
 /**

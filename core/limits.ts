@@ -141,6 +141,8 @@ export const rebuildAgainSecondsMax = 30
 export const rebuildAgainMsMax = 600_000
 /** A rebuild on which nobody has worked for this long has lost its message, and the sweep sends it another. */
 export const rebuildForgottenMs = 90_000
+/** Shards whose base has lost its message and that are woken in a minute. */
+export const basesResumedMax = 100
 /** Shards that are asked in a minute what their rows come to, because no page has said it: each may be a cold start. */
 export const checksumsAskedMax = 20
 /** Shards compared by one statement, and their rows: 4 s at the 60,000 rows a second of a busy processor, below `databaseTimeoutMs`. */

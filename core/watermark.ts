@@ -27,6 +27,11 @@ export interface Base {
 
 export const noBase: Base = { pending: [], after: null, hollow: false, done: 0, total: 0 }
 
+/** Whether the view holds rows of another history than the shard's, and has to be told first what there is to read. */
+export function beginsAnew({ appliedSeq, base }: Watermark): boolean {
+	return appliedSeq === 0 && base.hollow && base.pending.length === 0
+}
+
 /** The range to read next, null when no base runs. */
 export function nextRange({ pending, after }: Base): BaseRange | null {
 	const [collection] = pending
@@ -55,7 +60,8 @@ export function movedPast(reading: Reading, collection: string | null, watermark
 	const { pending, after } = moved.base
 	if (collection === null || !pending.includes(collection)) return moved
 	const left = pending.filter((name) => name !== collection)
-	return { ...moved, base: { ...moved.base, pending: left, after: pending[0] === collection ? null : after } }
+	const hollow = moved.base.hollow && left.length > 0
+	return { ...moved, base: { ...moved.base, pending: left, after: pending[0] === collection ? null : after, hollow } }
 }
 
 /** A base that starts while another runs goes on with what is pending and takes its own collections from their beginning. */
@@ -64,7 +70,7 @@ function baseWith(start: BaseStart, running: Base): Base {
 		return {
 			pending: start.collections,
 			after: null,
-			hollow: start.hollow || hollowStill(running),
+			hollow: start.collections.length > 0 && (start.hollow || hollowStill(running)),
 			done: 0,
 			total: start.records,
 		}

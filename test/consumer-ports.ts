@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { WakeUp } from '../core/contract.ts'
+import type { ControlStore } from '../core/control.ts'
 import type { Database } from '../db/neon/client.ts'
 import { postgresStore } from '../db/neon/writer.ts'
 import type { Message, Ports } from '../workers/queue-consumer/consumer.ts'
@@ -26,6 +27,7 @@ export function testPorts(shards: ScriptedShard[], database: Database, replaced:
 		announced,
 		view: () => postgresStore(database),
 		shardOf: (tenant) => shards.find((shard) => shard.tenant === tenant) ?? unknownShard,
+		control: () => unregistered,
 		announce: async (message) => {
 			if (!('kind' in message)) announced.push(message)
 		},
@@ -121,6 +123,7 @@ export const noReplay: ReplayPorts = {
 	view: {
 		readWatermarks: unexpected,
 		startWatermark: unexpected,
+		startOver: unexpected,
 		applyPages: unexpected,
 		applySchema: unexpected,
 		startBase: unexpected,
@@ -135,6 +138,13 @@ export const noReplay: ReplayPorts = {
 
 function unexpected(): never {
 	throw new Error('nothing of this kind was expected')
+}
+
+/** For tests in which no epoch but the view's is in force. */
+export const unregistered: ControlStore = {
+	read: async () => null,
+	create: () => unexpected(),
+	replace: () => unexpected(),
 }
 
 const unknownShard = { pull: async () => ({ kind: 'refused', reason: 'unknown_shard' }) as const }

@@ -16,6 +16,7 @@ import { forgetAsked, noteAsked, rebuildProgress } from '../db/neon/rebuilds.ts'
 import { registryView } from '../db/neon/registry.ts'
 import { addTelemetry, noteUsage, retireTelemetry } from '../db/neon/telemetry.ts'
 import { createView } from '../db/neon/view.ts'
+import { listStalled } from '../db/neon/watermarks.ts'
 import { postgresStore } from '../db/neon/writer.ts'
 import type { ApiPorts } from './api/ports.ts'
 import { Telemetry } from './api/telemetry.ts'
@@ -38,7 +39,7 @@ import { type ErasurePorts, goOnErasing } from './queue-consumer/erasure.ts'
 import type { RebuildPorts } from './queue-consumer/rebuild.ts'
 import { compareRegistry, type RegistryPorts } from './queue-consumer/registry.ts'
 import type { ReplayPorts } from './queue-consumer/replay.ts'
-import { sweep } from './queue-consumer/sweep.ts'
+import { resumeBases, sweep } from './queue-consumer/sweep.ts'
 import { type consumeTelemetry, maintainTelemetry, type TelemetryStore } from './queue-consumer/telemetry.ts'
 import { type VerifyPorts, verify } from './queue-consumer/verify.ts'
 import { postMessage, resolveHost } from './queue-consumer/webhook-http.ts'
@@ -110,6 +111,7 @@ export function consumerPorts(env: Env, region: Region): ConsumerPorts {
 	return {
 		...shared,
 		view: (asked) => postgresStore(connect(cell(asked).databaseUrl, env.NEON_ENDPOINT ?? null)),
+		control: (tenant) => cell(regionOf(tenant)).control,
 		random: Math.random,
 		log,
 		erase: (call) => {
@@ -241,6 +243,10 @@ export async function everyMinute(env: Env, at: number): Promise<void> {
 			monitorOf(env, region).tick(at),
 			maintainTelemetry(storeOf(database), at),
 			sweep(region, rebuildPorts(env, region)),
+			resumeBases({
+				listStalled: (stalledMs, limit) => listStalled(database, stalledMs, limit),
+				announce: (wakeUp) => cellOf(env, region).announce(wakeUp),
+			}),
 			compareRegistry(registryPorts(env, region)),
 			verify(verifyPorts(env, region)),
 		])

@@ -7,7 +7,7 @@ import { applySchema } from './apply-schema.ts'
 import { type Database, DatabaseFailure } from './client.ts'
 import { coalesce } from './coalesce.ts'
 import { type PoisonEntry, setAside } from './set-aside.ts'
-import { readWatermarks, startWatermark } from './watermarks.ts'
+import { readWatermarks, startOver, startWatermark } from './watermarks.ts'
 
 /** What the consumer asks of one region's view, for many shards at once. Postgres answers it here, memory in the simulator. */
 export interface ViewStore {
@@ -15,6 +15,8 @@ export interface ViewStore {
 	readWatermarks(wakeUps: readonly WakeUp[]): Promise<(Watermark | null)[]>
 	/** @see startWatermark */
 	startWatermark(wakeUp: WakeUp): Promise<void>
+	/** @see startOver */
+	startOver(of: Pick<Watermark, 'tenant' | 'shard' | 'epoch'>, epoch: number): Promise<void>
 	/** @see applyPages */
 	applyPages(moves: readonly Move[]): Promise<boolean[]>
 	/** @see applySchema */
@@ -31,6 +33,7 @@ export function postgresStore(database: Database): ViewStore {
 	return {
 		readWatermarks: (wakeUps) => readWatermarks(database, wakeUps),
 		startWatermark: (wakeUp) => startWatermark(database, wakeUp),
+		startOver: (of, epoch) => startOver(database, of, epoch),
 		applyPages: (moves) => applyPages(database, moves),
 		applySchema: (move, schema) => applySchema(database, move, schema),
 		startBase: (move, start) => startBase(database, move, start),

@@ -21,6 +21,7 @@ export class MemoryView {
 	readonly store: Synchronous<ViewStore> = {
 		readWatermarks: (wakeUps) => wakeUps.map(({ tenant, shard }) => this.#shards.get(`${tenant}/${shard}`) ?? null),
 		startWatermark: (wakeUp) => this.#start(wakeUp),
+		startOver: (of, epoch) => this.#startOver(of, epoch),
 		applyPages: (moves) => this.#applyPages(moves),
 		applySchema: ({ watermark, page }, schema) =>
 			this.#move(watermark, { kind: 'page', page }, () => this.#define(watermark, schema)),
@@ -89,6 +90,16 @@ export class MemoryView {
 		const name = `${tenant}/${shard}`
 		const started = { tenant, shard, epoch, revision: 0, appliedSeq: 0, readSeq: 0, base: noBase }
 		if (!this.#shards.has(name)) this.#shards.set(name, started)
+	}
+
+	#startOver({ tenant, shard, epoch: from }: Pick<Watermark, 'tenant' | 'shard' | 'epoch'>, epoch: number): void {
+		const name = `${tenant}/${shard}`
+		const found = this.#shards.get(name)
+		if (found?.epoch !== from) return
+		const base = { ...found.base, pending: [], after: null, hollow: true }
+		const readSeq = Math.max(found.readSeq, 1)
+		this.#shards.set(name, { ...found, epoch, revision: found.revision + 1, appliedSeq: 0, readSeq, base })
+		this.#furthest.delete(name)
 	}
 
 	#applyPages(moves: readonly Move[]): boolean[] {

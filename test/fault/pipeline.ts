@@ -2,7 +2,7 @@ import type { Announcement, PullReply, PullRequest, WakeUp } from '../../core/co
 import { DatabaseFailure } from '../../db/neon/client.ts'
 import type { ViewStore } from '../../db/neon/writer.ts'
 import { consume, type Message } from '../../workers/queue-consumer/consumer.ts'
-import { noJobs } from '../consumer-ports.ts'
+import { noJobs, unregistered } from '../consumer-ports.ts'
 import type { MemoryView } from './memory-view.ts'
 import type { ObjectHost } from './object-host.ts'
 import type { Candidate, World } from './world.ts'
@@ -109,6 +109,7 @@ export class Pipeline {
 		return {
 			view: () => this.#storeOf(delivery),
 			shardOf: (tenant: string) => ({ pull: (request: PullRequest) => this.#pull(delivery, tenant, request) }),
+			control: () => unregistered,
 			announce: async (wakeUp: Announcement) => {
 				if (!('head' in wakeUp)) throw new Error('only wake-ups are announced in this world')
 				await this.#hop(delivery, 'announce again')
@@ -163,6 +164,7 @@ export class Pipeline {
 		return {
 			readWatermarks: (wakeUps) => ask(() => store.readWatermarks(wakeUps)),
 			startWatermark: (wakeUp) => ask(() => store.startWatermark(wakeUp)),
+			startOver: (of, epoch) => ask(() => store.startOver(of, epoch)),
 			applyPages: (moves) => ask(() => store.applyPages(moves)),
 			applySchema: (move, schema) => ask(() => store.applySchema(move, schema)),
 			startBase: (move, start) => ask(() => store.startBase(move, start)),

@@ -67,6 +67,7 @@ function callOf(chance: Chance, tenant: TenantId, watermark: Watermark | undefin
 	const wakeUp: WakeUp = { tenant, shard: 0, epoch: 1 + chance.below(2), head: chance.below(20) }
 	if (!watermark && chance.happens(0.5)) return (store) => store.startWatermark(wakeUp)
 	if (!watermark || chance.happens(0.25)) return (store) => store.readWatermarks([wakeUp])
+	if (chance.happens(0.05)) return (store) => store.startOver(watermark, watermark.epoch + 1)
 	const page = pageOf(chance, watermark)
 	const roll = chance.below(14)
 	const range = nextRange(watermark.base)

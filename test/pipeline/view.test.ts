@@ -6,6 +6,7 @@ import type { View, ViewPosition, ViewRecord, ViewRecordQuery, ViewScope } from 
 import { connect, type Database, DatabaseFailure } from '../../db/neon/client.ts'
 import { registryView } from '../../db/neon/registry.ts'
 import { createView } from '../../db/neon/view.ts'
+import { listStalled } from '../../db/neon/watermarks.ts'
 import { consume } from '../../workers/queue-consumer/consumer.ts'
 import { compareRegistry } from '../../workers/queue-consumer/registry.ts'
 import { message, testPorts } from '../consumer-ports.ts'
@@ -307,7 +308,11 @@ test('[V2] while a shard is read anew its freshness says so, and a reading that 
 	expect(accepted(await view.freshness(scope))).toMatchObject({
 		...{ exact: false, complete: false, asOf: null, shardsRebuilding: 1 },
 	})
+	// Its message was lost, and the sweep sends another.
+	const stalled = (forMs: number) => listStalled(stack.writer('eu'), forMs, 10)
+	expect([await stalled(3_600_000), await stalled(0)]).toEqual([[], [shard.wakeUp()]])
 	await bringUp(shard)
+	expect(await stalled(0)).toEqual([])
 	expect(accepted(await view.freshness(scope))).toMatchObject({ exact: true, complete: true, shardsRebuilding: 0 })
 })
 

@@ -162,7 +162,7 @@ test('[V4] at most so many shards are pulled at once, and all have their turn', 
 })
 
 test('[V3] what a shard refuses is logged and left to the shard', async () => {
-	for (const reason of ['epoch', 'unknown_shard', 'diverged', 'pruned'] as const) {
+	for (const reason of ['epoch', 'unknown_shard', 'pruned'] as const) {
 		const one = message(wakeUp('a'))
 		const ports = testPorts([], agreeable(), { shardOf: () => ({ pull: async () => ({ kind: 'refused', reason }) }) })
 		await consume([one], ports)

@@ -118,3 +118,17 @@ test('[E1] a shard whose control object says erasing is fenced, and one of an ol
 	await evictDurableObject(stubOf(moved))
 	expect(await verdictOf(await send('GET', '/v1/tenant', moved.secret))).toBe('unavailable')
 })
+
+test('[S1] a shard that diverged from the view goes on under the epoch that began for it, warm and after a cold start', async () => {
+	const tenant = await prepare()
+	await rewrite(tenant, (control) => ({ ...control, epoch: control.epoch + 1, diverged: control.epoch + 1 }))
+	const { tenant: id } = readOf(tenant)
+	const pulled = await runInDurableObject(stubOf(tenant), (instance) =>
+		(instance as TenantShard<Env>).pull({
+			...{ tenant: id, shard: 0, epoch: 2, after: 0, base: null, anew: true, entriesMax: 10, bytesMax: 1_000 },
+		}),
+	)
+	expect(pulled).toMatchObject({ kind: 'page', page: { epoch: 2, base: { all: true, hollow: true } } })
+	await evictDurableObject(stubOf(tenant))
+	expect((await send('GET', '/v1/tenant', tenant.secret)).status).toBe(200)
+})

@@ -1,6 +1,6 @@
 import type { BaseRange, PullReply, Reading, WakeUp } from '../../core/contract.ts'
 import { pageEntriesMax, pagesPerDeliveryMax } from '../../core/limits.ts'
-import { assertFollows, movedBy, movedPast, nextRange, type Watermark } from '../../core/watermark.ts'
+import { assertFollows, beginsAnew, movedBy, movedPast, nextRange, type Watermark } from '../../core/watermark.ts'
 import { DatabaseFailure } from '../../db/neon/client.ts'
 import type { PoisonEntry } from '../../db/neon/set-aside.ts'
 import type { ViewWriter } from '../../db/neon/writer.ts'
@@ -13,10 +13,12 @@ export type End =
 	/** The shard had nothing further; its last pull acknowledged all that the view has. */
 	| { end: 'current' }
 	/** The turn was used up before the shard was. */
-	| { end: 'unfinished'; head: number }
+	| { end: 'unfinished'; epoch: number; head: number }
 	/** The wake-up is of an epoch that the view has left, or of an erased tenant. */
 	| { end: 'superseded' }
 	| { end: 'epoch_ahead'; viewEpoch: number }
+	/** The shard has another history than the view follows under this epoch. */
+	| { end: 'diverged'; viewEpoch: number }
 	| { end: 'refused'; reason: Refusal }
 
 type Refusal = Extract<PullReply, { kind: 'refused' }>['reason']
@@ -33,6 +35,7 @@ export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn, e
 	if (typeof met === 'string') return { end: 'refused', reason: met }
 	let watermark: Watermark = met
 	if (wakeUp.epoch > watermark.epoch) return { end: 'epoch_ahead', viewEpoch: watermark.epoch }
+	if (isLate(wakeUp, watermark)) return { end: 'superseded' }
 	let head = wakeUp.head
 	/** The range to read now; null for what changed. */
 	let range: BaseRange | null = null
@@ -43,13 +46,16 @@ export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn, e
 	let hasApplied = false
 	const isOver = () => ports.now() >= endsAt
 	for (let pages = 0; pages < pagesPerDeliveryMax; pages++) {
-		if (wakeUp.epoch < watermark.epoch) return { end: 'superseded' }
 		// A search for a poisoned entry is finished whatever the time, else the next turn would start it from the beginning. A
 		// page that was read ahead is applied, too: reading it again would cost more.
 		if (hasApplied && suspects === null && ahead === null && isOver()) break
-		const reply: PullReply = await (ahead ?? pull(ports, { watermark, range, entriesMax: entriesWanted(suspects) }))
+		const reply: PullReply = await (ahead ??
+			pull(ports, { watermark, range, anew: beginsAnew(watermark), entriesMax: entriesWanted(suspects) }))
 		ahead = null
-		if (reply.kind === 'refused') return { end: 'refused', reason: reply.reason }
+		if (reply.kind === 'refused') {
+			if (reply.reason === 'diverged') return { end: 'diverged', viewEpoch: watermark.epoch }
+			return { end: 'refused', reason: reply.reason }
+		}
 		assertFollows(reply, range, watermark)
 		head = reply.page.head
 		if (isEmpty(reply)) {
@@ -78,7 +84,7 @@ export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn, e
 				break
 			case 'overtaken': {
 				const read = await writer.readWatermark(wakeUp)
-				if (read === null) return { end: 'superseded' }
+				if (read === null || isLate(wakeUp, read)) return { end: 'superseded' }
 				watermark = read
 				range = null
 				suspects = null
@@ -89,7 +95,12 @@ export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn, e
 				break
 		}
 	}
-	return { end: 'unfinished', head }
+	return { end: 'unfinished', epoch: watermark.epoch, head }
+}
+
+/** A shard that is to be read anew learns of its epoch by being asked, so until then its wake-ups have the one before. */
+function isLate({ epoch }: WakeUp, watermark: Watermark): boolean {
+	return epoch < watermark.epoch && !beginsAnew(watermark)
 }
 
 /**

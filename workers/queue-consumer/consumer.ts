@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import type { Announcement, Shard, WakeUp } from '../../core/contract.ts'
-import { tenantIdSchema } from '../../core/control.ts'
+import { type Control, type ControlStore, divergeControl, tenantIdSchema } from '../../core/control.ts'
 import type { ErasureCall } from '../../core/erasure.ts'
 import { type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import type { JobWakeUp } from '../../core/job.ts'
@@ -28,6 +28,8 @@ export interface Ports {
 	/** What may write a region's view. */
 	view(region: Region): ViewStore
 	shardOf(tenant: TenantId, shard: number): Pick<Shard, 'pull'>
+	/** The control objects of a tenant's cell. */
+	control(tenant: TenantId): ControlStore
 	/** Sends a message to the queue of its tenant's region. */
 	announce(message: Announcement): Promise<void>
 	/** Goes on with a tenant's erasure; false when there is more to do at once. */
@@ -141,14 +143,19 @@ async function settles(wakeUp: WakeUp, writerOf: WriterOf, ports: Ports, endsAt:
 			case 'current':
 				return true
 			case 'unfinished':
-				await ports.announce({ tenant, shard, epoch, head: result.head })
+				await ports.announce({ tenant, shard, epoch: result.epoch, head: result.head })
 				return true
 			case 'superseded':
 				return true
 			case 'epoch_ahead':
-				// Only an erasure, a restore or a move raises the epoch of a watermark; until it has, nothing may be applied.
 				ports.log('warn', 'epoch_ahead', { tenant, shard, epoch, viewEpoch: result.viewEpoch })
-				return false
+				// What the control object does not know is no epoch of the tenant.
+				return startOver(wakeUp, result.viewEpoch, (await ports.control(tenant).read(tenant))?.control ?? null, ports)
+			case 'diverged': {
+				ports.log('error', 'shard_diverged', { tenant, shard, epoch, viewEpoch: result.viewEpoch })
+				const control = await divergeControl(ports.control(tenant), tenant, result.viewEpoch)
+				return (await startOver(wakeUp, result.viewEpoch, control, ports)) || control?.state !== 'active'
+			}
 			case 'refused':
 				// The shard announces again when it has something to say; repeating this question would not help.
 				ports.log('warn', 'pull_refused', { tenant, shard, epoch, reason: result.reason })
@@ -158,6 +165,20 @@ async function settles(wakeUp: WakeUp, writerOf: WriterOf, ports: Ports, endsAt:
 		logFailure(wakeUp, error, ports)
 		return false
 	}
+}
+
+/** The view keeps its rows, which readers go on seeing as incomplete, and reads the shard anew under the epoch that is in force. */
+async function startOver(
+	{ tenant, shard }: WakeUp,
+	viewEpoch: number,
+	control: Control | null,
+	ports: Ports,
+): Promise<boolean> {
+	if (control?.state !== 'active' || control.epoch <= viewEpoch) return false
+	const { epoch } = control
+	await ports.view(regionOf(tenant)).startOver({ tenant, shard, epoch: viewEpoch }, epoch)
+	await ports.announce({ tenant, shard, epoch, head: 0 })
+	return true
 }
 
 interface ErasureGroup {

@@ -9,6 +9,7 @@ interface Question {
 	watermark: Pick<Watermark, 'tenant' | 'shard' | 'epoch' | 'appliedSeq'>
 	range: BaseRange | null
 	applied?: number
+	anew?: boolean
 	entriesMax: number
 }
 
@@ -16,7 +17,7 @@ interface Question {
 export function pull({ shardOf, sleep }: Pick<Ports, 'shardOf' | 'sleep'>, question: Question): Promise<PullReply> {
 	const { range: base, entriesMax } = question
 	const { tenant, shard, epoch, appliedSeq: after } = question.watermark
-	const { applied = after } = question
-	const request: PullRequest = { tenant, shard, epoch, after, applied, base, entriesMax, bytesMax: pageBytesMax }
+	const { applied = after, anew = false } = question
+	const request: PullRequest = { tenant, shard, epoch, after, applied, base, anew, entriesMax, bytesMax: pageBytesMax }
 	return within(pullMsMax, shardOf(tenant, shard).pull(request), sleep)
 }

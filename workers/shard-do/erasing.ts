@@ -117,6 +117,10 @@ export class Erasing implements Duty {
 			case 'forget':
 				forgetErasure(sql)
 				return
+			case 'adopt':
+				sql.all('UPDATE tenant SET epoch = ?', consequence.epoch)
+				catalog.change()
+				return
 			case 'schedule':
 				writeErasure(sql, { id: consequence.id, stage: 'scheduled', asked_at, due_at: consequence.dueAt })
 				break
@@ -155,6 +159,8 @@ type Consequence =
 	| { is: 'refuse' }
 	| { is: 'schedule'; id: string; dueAt: number }
 	| { is: 'forget' }
+	/** The view reads the shard anew, under this epoch. */
+	| { is: 'adopt'; epoch: number }
 	| { is: 'fence' }
 	| { is: 'bury' }
 
@@ -167,7 +173,9 @@ function consequenceOf(control: Control | null, epoch: number, row: ErasureRow |
 	if (control.state === 'erased') return { is: 'bury' }
 	if (control.state === 'erasing') return row?.stage === 'fenced' ? { is: 'none' } : { is: 'fence' }
 	// A fenced shard whose control object is active again would be a decision taken back, which nobody can.
-	if (control.epoch > epoch || row?.stage === 'fenced') return { is: 'refuse' }
+	if (row?.stage === 'fenced') return { is: 'refuse' }
+	if (control.epoch > epoch)
+		return control.epoch === control.diverged ? { is: 'adopt', epoch: control.epoch } : { is: 'refuse' }
 	if (control.erasure) {
 		const { id, dueAt } = control.erasure
 		const known = row?.stage === 'scheduled' && row.due_at === dueAt && row.id === id

@@ -49,7 +49,7 @@ export class PageReader {
 		if (request.base) return { kind: 'base', page: this.#readBase(request, request.base, last) }
 		const pruned = from < segments.firstKept(last) - 1
 		if (request.base === undefined && pruned) return { kind: 'refused', reason: 'pruned' }
-		if (request.base === null && (pruned || (from === 0 && last > replayedEntriesMax))) {
+		if (request.base === null && (pruned || request.anew || (from === 0 && last > replayedEntriesMax))) {
 			const base = baseStart(sql, this.#catalog, totals, { collection: null, id: null })
 			return { kind: 'page', page: { ...emptyPage(tenant, from, last, last), base } }
 		}

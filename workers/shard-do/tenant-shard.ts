@@ -115,7 +115,10 @@ export class TenantShard<Env> extends DurableObject<Env> {
 	async pull(request: PullRequest): Promise<PullReply> {
 		if (!this.#admission.admitted && !(await this.#admission.ask()).ok)
 			return { kind: 'refused', reason: 'unknown_shard' }
-		const reply = this.#shard.pull(request)
+		let reply = this.#shard.pull(request)
+		// Of another epoch than its own the control object knows whether the shard goes on under it.
+		if (reply.kind === 'refused' && reply.reason === 'epoch' && (await this.#admission.reconsider()).ok)
+			reply = this.#shard.pull(request)
 		if (reply.kind !== 'page' || reply.page.to === reply.page.from) return reply
 		const report = { ...this.#shard.gauges(), meter: { ...this.#meter } }
 		return { ...reply, page: { ...reply.page, report } }
