@@ -31,6 +31,9 @@ const putCollection = `${move}, ${describeTenant}, defined AS (
 ), stripped AS (
 	UPDATE record r SET data = r.data - p.names FROM personal p
 	WHERE r.tenant_id = $1 AND r.collection = $18 AND r.data ?| p.names
+), unsummed AS (
+	-- Without its personal properties an absent record has another hash.
+	UPDATE dead_letter d SET hash = NULL FROM moved WHERE d.tenant_id = $1 AND d.shard = $2::int AND d.collection = $18
 )
 SELECT count(*) AS moved FROM moved`
 

@@ -10,6 +10,8 @@ export interface PoisonEntry {
 	recordId: string | null
 	/** SQLSTATE and its class, never data. */
 	reason: string
+	/** What the record adds to its shard's digest, so that the rest of the shard can still be verified; null without a record. */
+	hash: string | null
 }
 
 /**
@@ -30,6 +32,7 @@ export async function setAside(
 		...moveParams(watermark, reading, past),
 		...[entry.collection, entry.recordId, entry.op, entry.reason, seq],
 		...rangeOf(reading),
+		entry.hash,
 	]
 	return hasMoved(await database.query({ text: setEntryAside, params }))
 }
@@ -41,8 +44,8 @@ function rangeOf(reading: Reading): [after: string | null, last: string | null] 
 }
 
 /**
- * $14 to $18: collection, record, op, reason and position; $19 and $20 the range that the page tells of. Without a record, all
- * of the collection is meant. What was set aside before is the same letter again.
+ * $14 to $18: collection, record, op, reason and position; $19 and $20 the range that the page tells of, $21 the hash. Without a
+ * record, all of the collection is meant. What was set aside before is the same letter again.
  */
 const setEntryAside = `${move}, undefined AS (
 	DELETE FROM collection c USING moved WHERE c.tenant_id = $1 AND c.name = $14 AND $15::text IS NULL
@@ -51,12 +54,12 @@ const setEntryAside = `${move}, undefined AS (
 	WHERE r.tenant_id = $1 AND r.collection = $14
 		AND ($15::text IS NULL OR r.id = $15::text OR (r.id > $19::text AND ($20::text IS NULL OR r.id <= $20::text)))
 ), again AS (
-	UPDATE dead_letter d SET epoch = $3::bigint, seq = $18::bigint, op = $16, reason = $17,
+	UPDATE dead_letter d SET epoch = $3::bigint, seq = $18::bigint, op = $16, reason = $17, hash = $21::numeric,
 		attempts = attempts + 1, refused_at = now(), replay_asked_at = NULL, discarded_at = NULL
 	FROM moved WHERE d.tenant_id = $1 AND d.shard = $2::int AND d.collection = $14 AND d.record_id IS NOT DISTINCT FROM $15
 	RETURNING 1
 ), kept AS (
-	INSERT INTO dead_letter (tenant_id, shard, epoch, seq, collection, record_id, op, reason, created_at, refused_at)
-	SELECT $1, $2::int, $3::bigint, $18::bigint, $14, $15, $16, $17, now(), now() FROM moved WHERE NOT EXISTS (SELECT FROM again)
+	INSERT INTO dead_letter (tenant_id, shard, epoch, seq, collection, record_id, op, reason, created_at, refused_at, hash)
+	SELECT $1, $2::int, $3::bigint, $18::bigint, $14, $15, $16, $17, now(), now(), $21::numeric FROM moved WHERE NOT EXISTS (SELECT FROM again)
 )
 SELECT count(*) AS moved FROM moved`

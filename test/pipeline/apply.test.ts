@@ -441,7 +441,9 @@ test('[V3] for an erased tenant no watermark is made, and no page that was read 
 		`INSERT INTO shard (tenant_id, shard, epoch, revision, applied_seq, read_seq, head_seq) VALUES ('${tenantA}', 0, 1, 0, 0, 0, 0)`,
 	)
 	expect(await writer.apply(first, reply)).toBe(false)
-	expect(await writer.setAside(first, reply, { op: 'upsert', collection: 'c', recordId: 'a', reason: 'x' })).toBe(false)
+	expect(
+		await writer.setAside(first, reply, { op: 'upsert', collection: 'c', recordId: 'a', reason: 'x', hash: null }),
+	).toBe(false)
 	await consume([message(shard.wakeUp())], testPorts([shard], view))
 	expect((await sampleOf(view, tenantA)).rows.size).toBe(0)
 	await eraseTenant(view, shard.tenant, 2)

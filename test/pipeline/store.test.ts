@@ -93,7 +93,13 @@ function callOf(chance: Chance, tenant: TenantId, watermark: Watermark | undefin
 		return (store) => store.applySchema({ watermark, page }, schema)
 	}
 	const recordId = chance.pick(['a', 'b', null])
-	const entry = { op: recordId ? ('upsert' as const) : ('schema' as const), collection, recordId, reason: '22P05' }
+	const entry = {
+		op: recordId ? ('upsert' as const) : ('schema' as const),
+		collection,
+		recordId,
+		reason: '22P05',
+		hash: null,
+	}
 	// A page that is set aside brings nothing.
 	const nothing = { ...page, upserts: '[]', upsertCount: 0 }
 	return (store) => store.setAside(watermark, { kind: 'page', page: nothing }, entry)

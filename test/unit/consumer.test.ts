@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Page, PullReply, PullRequest, WakeUp } from '../../core/contract.ts'
 import { deliveryMsMax, pagesPerDeliveryMax, retrySecondsMax, shardsAtOnceMax } from '../../core/limits.ts'
+import { rowHash } from '../../core/row-hash.ts'
 import { type Database, DatabaseFailure, type Row } from '../../db/neon/client.ts'
 import { consume, retrySeconds } from '../../workers/queue-consumer/consumer.ts'
 import { isolates, poisonEntry, refusesData } from '../../workers/queue-consumer/dead-letter.ts'
@@ -192,7 +193,7 @@ test('[V4] the search for a poisoned entry goes on when the time of the turn is 
 		clock += deliveryMsMax
 		const to = Math.min(1_000, after + entriesMax)
 		pulled.push([after, to])
-		const upserts = JSON.stringify([{ c: 'c', i: `r${to}` }])
+		const upserts = JSON.stringify([{ c: 'c', i: `r${to}`, v: 1, t: 1, u: 1, d: {} }])
 		return page(after, to, 1_000, { upserts, upsertCount: to - after })
 	}
 	const asides: unknown[] = []
@@ -232,25 +233,28 @@ test('a dead letter names its entry by where it is, never by what it holds', () 
 		return poisonEntry(reply, failure)
 	}
 	const reason = '22P05 data exception'
-	expect(entryOf({ upserts: '[{"c":"c","i":"a","v":1,"d":{"name":"Ann"}}]', upsertCount: 1 })).toEqual({
-		op: 'upsert',
-		collection: 'c',
-		recordId: 'a',
-		reason,
+	const upserts = '[{"c":"c","i":"a","v":1,"t":2,"u":3,"d":{"name":"Ann"}}]'
+	const head = { collection: 'c', id: 'a', version: 1, createdAt: 2, updatedAt: 3 }
+	expect(entryOf({ upserts, upsertCount: 1 })).toEqual({
+		...{ op: 'upsert', collection: 'c', recordId: 'a', reason },
+		hash: rowHash(head, { name: 'Ann' }, []).toString(),
 	})
+	const hash = null
 	expect(entryOf({ deletes: '[{"c":"c","i":"a"}]', deleteCount: 1 })).toEqual({
 		op: 'delete',
 		collection: 'c',
 		recordId: 'a',
 		reason,
+		hash,
 	})
 	expect(entryOf({ schema: { kind: 'dropped', collection: 'c' } })).toEqual({
 		op: 'schema',
 		collection: 'c',
 		recordId: null,
 		reason,
+		hash,
 	})
-	expect(entryOf({})).toEqual({ op: 'none', collection: null, recordId: null, reason })
+	expect(entryOf({})).toEqual({ op: 'none', collection: null, recordId: null, reason, hash })
 })
 
 test('[J2] a page that is read ahead acknowledges only what was applied', async () => {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Reading } from '../../core/contract.ts'
+import { rowHash } from '../../core/row-hash.ts'
 import type { DatabaseFailure } from '../../db/neon/client.ts'
 import type { PoisonEntry } from '../../db/neon/set-aside.ts'
 
@@ -27,12 +28,17 @@ export function isolates({ kind, page }: Reading): boolean {
 export function poisonEntry({ kind, page }: Reading, failure: DatabaseFailure): PoisonEntry {
 	const reason = reasonOf(failure)
 	const definition = kind === 'base' ? page.definition : page.schema
-	const [present] = pointers.parse(JSON.parse(page.upserts))
-	if (present !== undefined) return { op: 'upsert', collection: present.c, recordId: present.i, reason }
-	if (definition !== null) return { op: 'schema', collection: definition.collection, recordId: null, reason }
+	const [present] = records.parse(JSON.parse(page.upserts))
+	if (present !== undefined) {
+		const { c: collection, i: id, v: version, t: createdAt, u: updatedAt, d } = present
+		const hash = rowHash({ collection, id, version, createdAt, updatedAt }, d, []).toString()
+		return { op: 'upsert', collection, recordId: id, reason, hash }
+	}
+	const rest = { reason, hash: null }
+	if (definition !== null) return { op: 'schema', collection: definition.collection, recordId: null, ...rest }
 	const [absent] = pointers.parse(kind === 'base' ? [] : JSON.parse(page.deletes))
-	if (absent !== undefined) return { op: 'delete', collection: absent.c, recordId: absent.i, reason }
-	return { op: 'none', collection: null, recordId: null, reason }
+	if (absent !== undefined) return { op: 'delete', collection: absent.c, recordId: absent.i, ...rest }
+	return { op: 'none', collection: null, recordId: null, ...rest }
 }
 
 /** SQLSTATE and its class, of a failure that `refusesData`. */
@@ -40,7 +46,11 @@ export function reasonOf(failure: DatabaseFailure): string {
 	return `${failure.sqlstate} ${classOf(failure)}`
 }
 
-const pointers = z.array(z.object({ c: z.string(), i: z.string() })).max(1)
+const pointer = z.object({ c: z.string(), i: z.string() })
+const pointers = z.array(pointer).max(1)
+const records = z
+	.array(pointer.extend({ v: z.int(), t: z.int(), u: z.int(), d: z.record(z.string(), z.json()) }))
+	.max(1)
 
 function classOf(failure: DatabaseFailure): string | undefined {
 	return failure.sqlstate === null ? undefined : dataClasses[failure.sqlstate.slice(0, 2)]
