@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 
 /** Secrets of the test runtime only; the regions' databases are not reached from `test/workerd`. */
 const bindings = {
-	JURISDICTIONS: 'off',
+	JURISDICTIONS: '',
 	OPERATOR_TOKEN: 'fho_test_operator_token',
 	OPERATOR_TOKENS: JSON.stringify({
 		reader: { scope: 'read', token: 'fho_test_reader_token' },

@@ -40,7 +40,7 @@ interface CollectionMap {
 	fields: FieldMap[]
 }
 
-interface StoreMap {
+export interface StoreMap {
 	store: string
 	holds: string
 	place: string
@@ -106,19 +106,13 @@ export function dataMapOf(
 
 /** The same for people, in Markdown. */
 export function printDataMap(map: DataMap): string {
-	const table = (heads: string[], rows: string[][]) => [
-		`| ${heads.join(' | ')} |`,
-		`|${heads.map(() => ' --- |').join('')}`,
-		...rows.map((row) => `| ${row.map(escapeCell).join(' | ')} |`),
-		'',
-	]
 	const collections = map.collections.flatMap((collection) => [
 		`## Collection ${collection.name}`,
 		'',
 		...(collection.purpose === null ? [] : [escapeCell(collection.purpose), '']),
 		`${collection.records} records, kept ${keptText(collection)}${collection.open ? '; they may have properties that are not listed here' : ''}.`,
 		'',
-		...table(
+		...printTable(
 			['field', 'type', 'tags', 'rests in', 'purpose'],
 			collection.fields.map((field) => [
 				field.name,
@@ -137,21 +131,35 @@ export function printDataMap(map: DataMap): string {
 		...collections,
 		'## Stores',
 		'',
-		...table(
-			['store', 'holds', 'where', 'kept', 'recoverable after deletion, days'],
-			map.stores.map((one) => [one.store, one.holds, one.place, one.kept, String(one.recoverable_days)]),
-		),
+		...printStores(map.stores),
 		'## Processing',
 		'',
 		...map.processing.map((line) => `- ${line}`),
 		'',
 		'## Recipients',
 		'',
-		...table(
+		...printTable(
 			['recipient', 'receives'],
 			map.recipients.map(({ recipient, receives }) => [recipient, receives]),
 		),
 	].join('\n')
+}
+
+export function printStores(stores: readonly StoreMap[]): string[] {
+	return printTable(
+		['store', 'holds', 'where', 'kept', 'recoverable after deletion, days'],
+		stores.map((one) => [one.store, one.holds, one.place, one.kept, String(one.recoverable_days)]),
+	)
+}
+
+/** The lines of a table in Markdown, with an empty one after it. */
+export function printTable(heads: string[], rows: string[][]): string[] {
+	return [
+		`| ${heads.join(' | ')} |`,
+		`|${heads.map(() => ' --- |').join('')}`,
+		...rows.map((row) => `| ${row.map(escapeCell).join(' | ')} |`),
+		'',
+	]
 }
 
 const tagNames = ['personal', 'subject', 'unique', 'index'] as const
@@ -198,7 +206,8 @@ function mapField(name: string, json: unknown, schema: Schema): FieldMap {
 	}
 }
 
-function storesOf(region: string, retention: RetentionDays): StoreMap[] {
+/** The stores of one region's cell, and what each holds of a tenant. */
+export function storesOf(region: string, retention: RetentionDays): StoreMap[] {
 	const cell = (store: string) => `${store} of region ${region}`
 	const object = { place: cell("the tenant's own object in the cell"), recoverable_days: retention.object_history }
 	const bucket = { place: cell('the bucket'), recoverable_days: retention.bucket }

@@ -119,7 +119,7 @@ async function startParts(options: Settled, parts: Parts): Promise<Omit<Stack, '
 	const vars = {
 		...secrets,
 		...databaseVars(regions, reached),
-		JURISDICTIONS: 'off',
+		JURISDICTIONS: '',
 		WEBHOOKS_PRIVATE: 'allow',
 		PUBLIC_URL: `http://127.0.0.1:${port}`,
 	}

@@ -72,6 +72,7 @@ export class Edge {
 			control: (region) => this.#control(region),
 			bucket: () => this.bucket,
 			claim: (kind, value) => this.#claim(`${kind}/${value}`),
+			jurisdictionOf: (region) => (region === 'eu' ? 'eu' : null),
 			retention: () => ({
 				...{ object_history: 30, database_history: 7, bucket: 0 },
 				...{ queue: 4, dead_letter_queue: 5, logs: 6 },

@@ -25,6 +25,7 @@ export interface Env {
 	MONITOR: DurableObjectNamespace
 	ASSETS?: Fetcher
 	REGIONS: string
+	/** `<region>=<jurisdiction>`, separated by commas: where the objects of a region are bound to. Empty where the runtime has no jurisdictions. */
 	JURISDICTIONS: string
 	CORS_ORIGINS: string
 	OPERATOR_TOKEN: string
@@ -131,8 +132,21 @@ export function monitorOf(env: Env, region: Region): Monitor {
 }
 
 function inRegion(env: Env, namespace: DurableObjectNamespace, region: Region): DurableObjectNamespace {
-	const bound = region !== 'global' && env.JURISDICTIONS !== 'off'
-	return bound ? namespace.jurisdiction(region as DurableObjectJurisdiction) : namespace
+	const jurisdiction = jurisdictionOf(env, region)
+	return jurisdiction === null ? namespace : namespace.jurisdiction(jurisdiction as DurableObjectJurisdiction)
+}
+
+/** Null for none. @throws when JURISDICTIONS is not what `Env` says: a guess would look for objects where they are not */
+export function jurisdictionOf({ JURISDICTIONS: given }: Pick<Env, 'JURISDICTIONS'>, region: Region): string | null {
+	const pairs = given.split(',').filter((pair) => pair.trim() !== '')
+	const mapped = new Map(pairs.map((pair) => readPair(pair)))
+	return mapped.get(region) ?? null
+}
+
+function readPair(text: string): [string, string] {
+	const [, region, jurisdiction] = /^\s*([a-z][a-z0-9]*)=([a-z][a-z0-9-]*)\s*$/.exec(text) ?? []
+	if (!region || !jurisdiction) throw new Error('JURISDICTIONS must list region=jurisdiction, separated by commas')
+	return [region, jurisdiction]
 }
 
 /** The object of one globally unique value. */

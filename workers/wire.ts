@@ -26,6 +26,7 @@ import {
 	claimNamed,
 	claimOf,
 	type Env,
+	jurisdictionOf,
 	monitorOf,
 	operatorsOf,
 	regionsOf,
@@ -72,6 +73,7 @@ export function apiPorts(env: Env): ApiPorts {
 		erasures: (region) => cellOf(env, region).erasures,
 		certificateKey: async () => (await signerOf(env.CERTIFICATE_SECRET)).publicKey,
 		retention: () => retentionOf(env),
+		jurisdictionOf: (region) => jurisdictionOf(env, region),
 		claimName: (kind, value) => claimName(env, kind, value),
 		claim: (kind, value) => claimOf(env, kind, value),
 		view: createView({ regions: databases, now: Date.now, sleep }),
@@ -102,12 +104,7 @@ export function consumerPorts(env: Env, region: Region): ConsumerPorts {
 		if (asked !== region) throw new Error('a message of another region')
 		return cellOf(env, region)
 	}
-	const shared = {
-		shardOf: (tenant: TenantId, shard: number) => shardOf(env, tenant, shard),
-		announce: (announcement: Announcement) => announce(env, announcement),
-		now: Date.now,
-		sleep,
-	}
+	const shared = { ...within(env, region), now: Date.now, sleep }
 	return {
 		...shared,
 		view: (asked) => postgresStore(connect(cell(asked).databaseUrl, env.NEON_ENDPOINT ?? null)),
@@ -130,7 +127,7 @@ export function rebuildPorts(env: Env, region: Region): RebuildPorts {
 		jobs: cell.rebuilds,
 		registry: cell.registry,
 		control: cell.control,
-		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
+		shardOf: within(env, region).shardOf,
 		ledger: {
 			noteAsked: (id, range, asked) => noteAsked(database, id, range, asked),
 			progress: (id) => rebuildProgress(database, id),
@@ -148,8 +145,7 @@ function verifyPorts(env: Env, region: Region): VerifyPorts {
 	return {
 		view: comparedView(connect(cell.databaseUrl, env.NEON_ENDPOINT ?? null)),
 		control: cell.control,
-		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
-		announce: (wakeUp) => cell.announce(wakeUp),
+		...within(env, region),
 		clock: Date.now,
 		mint: (now) => mintId(now, random),
 		sleep,
@@ -180,8 +176,7 @@ export function replayPorts(env: Env, region: Region): ReplayPorts {
 			discard: (number, at) => discardDeadLetter(database, number, at),
 		},
 		view: postgresStore(database),
-		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
-		announce: (message) => announce(env, message),
+		...within(env, region),
 		sleep,
 		log,
 	}
@@ -190,11 +185,7 @@ export function replayPorts(env: Env, region: Region): ReplayPorts {
 /** A cell's webhooks are delivered from its own queue, and only to where its tenants' shards say. */
 export function webhookPorts(env: Env, region: Region): WebhookPorts {
 	return {
-		shardOf: (tenant, shard) => {
-			if (regionOf(tenant) !== region) throw new Error('a wake-up of another region')
-			return shardOf(env, tenant, shard)
-		},
-		announce: (wakeUp) => announce(env, wakeUp),
+		...within(env, region),
 		signingSecrets: signingSecretsOf(env),
 		addresses: webhookAddressesOf(env),
 		resolve: (host) => resolveHost(host, (url, init) => fetch(url, init)),
@@ -279,7 +270,7 @@ function erasurePorts(env: Env, region: Region): ErasurePorts {
 			erase: (tenant, epoch) => eraseTenant(database, tenant, epoch),
 			count: (tenant) => countTenant(database, tenant),
 		},
-		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
+		shardOf: within(env, region).shardOf,
 		claim: (name) => claimNamed(env, name),
 		signer: () => signerOf(env.CERTIFICATE_SECRET),
 		retention: retentionOf(env),
@@ -290,7 +281,7 @@ function erasurePorts(env: Env, region: Region): ErasurePorts {
 
 export function shardPorts(env: Env): TenantShardPorts {
 	return {
-		announce: (message) => announce(env, message),
+		announce: (message) => cellOf(env, regionOf(message.tenant)).announce(message),
 		hashSubject: (tenant, subject) => subjectHash(env, tenant, subject),
 		enterLedger: (tenant, entry) => {
 			const keptSince = Date.now() - retentionOf(env).object_history * 86_400_000
@@ -307,8 +298,21 @@ export function claimPorts(env: Env): UniqueClaimPorts {
 
 const version = '0.1.0'
 
-function announce(env: Env, message: Announcement): Promise<void> {
-	return cellOf(env, regionOf(message.tenant)).announce(message)
+/** The shards of one region, and its queues, for those who work for that region: a message that names another is a bug (R1). */
+function within(env: Env, region: Region) {
+	const own = (tenant: TenantId) => {
+		if (regionOf(tenant) !== region) throw new Error('a tenant of another region')
+	}
+	return {
+		shardOf: (tenant: TenantId, shard: number) => {
+			own(tenant)
+			return shardOf(env, tenant, shard)
+		},
+		announce: async (message: Announcement) => {
+			own(message.tenant)
+			await cellOf(env, region).announce(message)
+		},
+	}
 }
 
 /** The newest first. */

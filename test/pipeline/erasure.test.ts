@@ -1,10 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { tenantTables } from '../../db/neon/erase.ts'
 import { environment, projectDir } from '../../dev/processes.ts'
+import { addRegion } from '../../dev/region.ts'
+import { configFile } from '../../dev/regions.ts'
 import { type Stack, startStack } from '../../dev/stack.ts'
 import { Client, createTenant, type Tenant, temporaryStack, until, viewRows } from '../stack-client.ts'
 
@@ -12,16 +15,29 @@ vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 })
 /** The stack that runs now: a test restarts it. */
 let stack: Stack
 let operator: Client
+/** Of three regions, the third as the command adds it. */
+let config: string
 
 beforeAll(async () => {
-	stack = await temporaryStack()
+	config = join(mkdtempSync(join(tmpdir(), 'freehold-config-')), 'wrangler.toml')
+	writeFileSync(config, placed(addRegion(readFileSync(configFile, 'utf8'), 'us', 'us')))
+	stack = await temporaryStack({ config })
 	operator = new Client(stack.url, stack.operatorToken)
 })
 
 afterAll(async () => {
 	await stack.stop()
 	rmSync(stack.dataDir, { recursive: true, force: true })
+	rmSync(dirname(config), { recursive: true, force: true })
 })
+
+/** The project's own files, from a configuration that lies elsewhere. */
+function placed(toml: string): string {
+	return toml
+		.replace(/^main = .*$/m, `main = ${JSON.stringify(join(projectDir, 'workers', 'main.ts'))}`)
+		.replace(/^directory = .*$/m, `directory = ${JSON.stringify(join(projectDir, 'dist', 'assets'))}`)
+		.replace(/^command = .*$/m, `command = ${JSON.stringify(`node ${join(projectDir, 'dev', 'assets.ts')}`)}`)
+}
 
 const schema = {
 	type: 'object',
@@ -184,7 +200,44 @@ test('[E1] [E2] [V3] nothing brings an erased tenant back: not late messages, an
 	expect((await operator.ok('GET', `/v1/view/records?collection=people&tenant=${tenant.id}`)).body.records).toEqual([])
 })
 
+test('[R1] a region that the command has added does the whole job in stores of its own, restriction and erasure included', async () => {
+	const tenant = await filled('us', 12)
+	const { client, id } = tenant
+	const schema = { properties: { person: { type: 'string', 'x-subject': true } } }
+	await client.ok('PUT', '/v1/collections/notes', { schema })
+	for (const person of ['u-1', 'u-2']) await client.ok('POST', '/v1/collections/notes/records', { person })
+	const viewed = async (records: number) => {
+		await until(`${records} records in the view`, async () => (await rowsOf(tenant)).record === records, 60_000)
+		const deep = async () => {
+			const { status, body } = await operator.send('GET', `/v1/view/verification?tenant=${id}&deep=true`)
+			return status === 200 && body.deep
+		}
+		const nothing = { missing: [], extra: [], different: [], undecided: [], done: true }
+		expect(await until('a comparison', deep, 60_000)).toMatchObject({ ...nothing, records })
+	}
+	await viewed(14)
+	await client.ok('PUT', '/v1/subjects/u-1/restriction')
+	await viewed(13)
+	await operator.ok('PATCH', `/v1/tenants/${id}`, { status: 'restricted' })
+	await viewed(0)
+	expect((await client.send('POST', '/v1/collections/notes/records', {})).status).toBe(423)
+	const { id: made } = (await client.ok('POST', '/v1/exports', {})).body
+	const isDone = async () => (await client.ok('GET', `/v1/exports/${made}`)).body.status === 'done'
+	await until('the export', isDone, 60_000)
+	expect((await client.fetch(`/v1/exports/${made}/archive`)).status).toBe(200)
+	await operator.ok('PATCH', `/v1/tenants/${id}`, { status: 'active' })
+	await viewed(13)
+	await client.ok('DELETE', '/v1/subjects/u-1/restriction')
+	await viewed(14)
+	for (const region of ['eu', 'global'])
+		expect(await viewRows(stack, region, 'SELECT FROM tenant WHERE tenant_id = $1', [id])).toEqual([])
+	expect(readdirSync(stack.bucketDir)).toContain('freehold-us')
+	const { certificate } = await erased((await operator.ok('DELETE', `/v1/tenants/${id}`)).headers.get('Location') ?? '')
+	expect(certificate).toMatchObject({ tenant: id, region: 'us' })
+	expect(await rowsOf(tenant)).toEqual(nothing)
+})
+
 async function restart(): Promise<Stack> {
 	const port = Number(new URL(stack.url).port)
-	return startStack({ dataDir: stack.dataDir, runtime: 'direct', port })
+	return startStack({ dataDir: stack.dataDir, runtime: 'direct', port, config })
 }

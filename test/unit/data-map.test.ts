@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { dataMapOf, printDataMap } from '../../core/data-map.ts'
-import { parseTenantId } from '../../core/ids.ts'
+import { deploymentMapOf, printDeploymentMap } from '../../core/deployment-map.ts'
+import { parseRegion, parseTenantId } from '../../core/ids.ts'
 import { Edge } from '../api-ports.ts'
 
 const id = 'eu_01k9zq4m3c8t5w2x7v6y0r1n4p'
@@ -83,4 +84,37 @@ test('the map gathers all pages of collections, as JSON or as Markdown', async (
 	const shown = await edge.fetch('GET', '/v1/data-map', asked)
 	expect(shown.headers.get('Content-Type')).toBe('text/markdown; charset=utf-8')
 	expect(await shown.text()).toContain('## Collection c1200')
+})
+
+test("the operator's map has every region with its stores, as configured, and only operators read it", async () => {
+	const regions = ['global', 'eu'].map((text) => ({
+		region: parseRegion(text),
+		jurisdiction: text === 'eu' ? 'eu' : null,
+	}))
+	const known = regions.flatMap(({ region, jurisdiction }) => (region === null ? [] : [{ region, jurisdiction }]))
+	const map = deploymentMapOf(known, retention, 0)
+	expect(map.regions.map(({ region, jurisdiction }) => [region, jurisdiction])).toEqual([
+		['global', null],
+		['eu', 'eu'],
+	])
+	for (const { region, stores } of map.regions) {
+		expect(stores.map(({ store }) => store)).toEqual(
+			expect.arrayContaining(['shard', 'view', 'queue', 'erasures', 'monitor']),
+		)
+		for (const { place } of stores) expect(place).toContain(`region ${region}`)
+	}
+	expect(map.shared.map(({ store, recoverable_days: days }) => [store, days])).toEqual([
+		['claims', 30],
+		['logs', 0],
+	])
+	const text = printDeploymentMap(map)
+	for (const part of ['## Region eu', 'Bound to the jurisdiction eu.', '## In no particular region'])
+		expect(text).toContain(part)
+	const edge = new Edge()
+	const asked = await edge.fetch('GET', '/v1/deployment/data-map', {
+		as: 'reader-token',
+		headers: { Accept: 'text/markdown' },
+	})
+	expect([asked.status, asked.headers.get('Content-Type')]).toEqual([200, 'text/markdown; charset=utf-8'])
+	expect(await asked.text()).toContain('# Data map of the deployment')
 })

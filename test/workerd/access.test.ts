@@ -266,6 +266,7 @@ const rows: Record<string, Row> = {
 	},
 	'get /v1/subject-requests': { needs: 'key:export', allowed: 200 },
 	'get /v1/data-map': { needs: 'key:read', allowed: 200 },
+	'get /v1/deployment/data-map': { needs: 'operator:read', allowed: 200 },
 	'get /v1/audit': { needs: 'key:read', allowed: 200 },
 	'get /v1/audit/verification': { needs: 'key:read', allowed: 200 },
 	'post /v1/keys': { needs: 'key:keys', body: () => ({ scopes: ['keys'] }), allowed: 201 },

@@ -1,11 +1,12 @@
 import type { Answer, Reply } from '../../core/contract.ts'
 import { type DataMap, dataMapOf, type MappedCollection, printDataMap } from '../../core/data-map.ts'
-import type { Handled, TenantCall } from './call.ts'
+import { type DeploymentMap, deploymentMapOf, printDeploymentMap } from '../../core/deployment-map.ts'
+import type { CallerCall, Handled, TenantCall } from './call.ts'
 import { markdown } from './operating-schemas.ts'
 import { execute } from './reach.ts'
-import { respondReply } from './respond.ts'
-import { type Route, tenantRoute } from './route.ts'
-import { dataMap } from './schemas.ts'
+import { respondJson, respondReply } from './respond.ts'
+import { operatorRoute, type Route, tenantRoute } from './route.ts'
+import { dataMap, deploymentMap } from './schemas.ts'
 
 const summary = 'Where which data rests and for how long (Art. 30 GDPR)'
 const description =
@@ -51,7 +52,45 @@ const answers = {
 	},
 }
 
+const deploymentExample: DeploymentMap = {
+	format: 'freehold-deployment-map/1',
+	generated_at: example.generated_at,
+	regions: [{ region: 'eu', jurisdiction: 'eu', stores: example.stores }],
+	shared: [],
+	tags: [{ tag: 'x-personal', means: 'stays in the shard and in exports' }],
+	processing: example.processing,
+	recipients: example.recipients,
+}
+
 export const dataMapRoutes: readonly Route[] = [
+	operatorRoute(
+		{
+			method: 'get',
+			path: '/v1/deployment/data-map',
+			scope: 'read',
+			tag: 'Data subjects',
+			summary: 'What this deployment stores about tenants, and where (Art. 30 GDPR)',
+			description:
+				'Made of the configuration that runs. What the fields of a tenant are is in its own map, which only its keys can read.',
+			answers: {
+				200: {
+					description: 'The map; Markdown for `Accept: text/markdown`',
+					schema: deploymentMap,
+					example: deploymentExample,
+					alternative: { media: 'text/markdown', schema: markdown, example: '# Data map of the deployment\n' },
+				},
+			},
+			refusals: [],
+		},
+		async (call) => {
+			const { config, jurisdictionOf, retention, clock } = call.ports
+			const regions = config.regions.map((region) => ({ region, jurisdiction: jurisdictionOf(region) }))
+			const map = deploymentMapOf(regions, retention(), clock())
+			return asksMarkdown(call)
+				? respondJson(call, 200, printDeploymentMap(map), markdownHeaders)
+				: respondJson(call, 200, JSON.stringify(map), { Vary: 'Accept' })
+		},
+	),
 	tenantRoute(
 		{
 			...{ method: 'get', path: '/v1/data-map', scope: 'read', tag: 'Data subjects', summary, description },
@@ -77,9 +116,14 @@ async function answerDataMap(call: TenantCall): Handled {
 		after = reply.value.next
 		if (after !== null) continue
 		const map = dataMapOf(call.tenant, collections, call.ports.retention(), call.ports.clock())
-		const asMarkdown = call.c.req.header('Accept')?.includes('text/markdown') === true
-		const type = asMarkdown ? 'text/markdown; charset=utf-8' : 'application/json'
-		const text = asMarkdown ? printDataMap(map) : JSON.stringify(map)
-		return respondReply(call, reply, 200, text, { 'Content-Type': type, Vary: 'Accept' })
+		return asksMarkdown(call)
+			? respondReply(call, reply, 200, printDataMap(map), markdownHeaders)
+			: respondReply(call, reply, 200, JSON.stringify(map), { Vary: 'Accept' })
 	}
+}
+
+const markdownHeaders = { 'Content-Type': 'text/markdown; charset=utf-8', Vary: 'Accept' }
+
+function asksMarkdown(call: CallerCall): boolean {
+	return call.c.req.header('Accept')?.includes('text/markdown') === true
 }

@@ -27,6 +27,8 @@ export interface ApiPorts {
 	certificateKey(): Promise<PublicKey>
 	/** For how long this deployment's stores can bring back what was deleted in them. */
 	retention(): RetentionDays
+	/** What the platform binds the objects of a region to; null for nothing. */
+	jurisdictionOf(region: Region): string | null
 	/** The name of a claim, which tells nothing about its value. */
 	claimName(kind: ClaimKind, value: string): string
 	/** The claim of a value. The implementation hashes the value, so it may hold anything. */

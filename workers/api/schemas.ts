@@ -563,6 +563,11 @@ const mappedCollection = z.object({
 	open: z.boolean(),
 	fields: z.array(mappedField),
 })
+const mappedStore = z.object({
+	...{ store: z.string(), holds: z.string(), place: z.string(), kept: z.string() },
+	recoverable_days: count,
+})
+const mappedRecipient = z.object({ recipient: z.string(), receives: z.string() })
 export const dataMap = z
 	.object({
 		format: z.literal('freehold-data-map/1'),
@@ -570,10 +575,21 @@ export const dataMap = z
 		region: z.string(),
 		generated_at: time,
 		collections: z.array(mappedCollection),
-		stores: z.array(
-			z.object({ store: z.string(), holds: z.string(), place: z.string(), kept: z.string(), recoverable_days: count }),
-		),
+		stores: z.array(mappedStore),
 		processing: z.array(z.string()),
-		recipients: z.array(z.object({ recipient: z.string(), receives: z.string() })),
+		recipients: z.array(mappedRecipient),
 	})
 	.openapi('DataMap')
+export const deploymentMap = z
+	.object({
+		format: z.literal('freehold-deployment-map/1'),
+		generated_at: time,
+		regions: z.array(
+			z.object({ region: z.string(), jurisdiction: z.string().nullable(), stores: z.array(mappedStore) }),
+		),
+		shared: z.array(mappedStore),
+		tags: z.array(z.object({ tag: z.string(), means: z.string() })),
+		processing: z.array(z.string()),
+		recipients: z.array(mappedRecipient),
+	})
+	.openapi('DeploymentMap')
