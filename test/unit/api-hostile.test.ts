@@ -178,8 +178,8 @@ test('[L1] no request gives a 5xx: broken paths, queries, headers and bodies on 
 				} else await response.body?.cancel()
 			},
 		),
-		{ numRuns: 5_000 },
+		{ numRuns: 10_000 },
 	)
-	// A run that only ever met one border would prove little.
-	for (const status of [200, 201, 400, 415, 422]) expect(seen.get(status) ?? 0).toBeGreaterThan(2)
-}, 60_000)
+	// A run that only ever met one border would prove little. Of the rarest status there are 22 on average.
+	for (const status of [200, 201, 400, 415, 422]) expect(seen.get(status) ?? 0).toBeGreaterThan(4)
+}, 120_000)
