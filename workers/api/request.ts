@@ -183,7 +183,8 @@ export function readIdempotency(
 		return badParameter('Idempotency-Key', `must be 1 to ${idempotencyKeyCharsMax} visible ASCII characters`)
 	}
 	const { req } = call.c
-	const fingerprint = [text, req.header('If-Match') ?? null, req.header('If-None-Match') ?? null]
+	// With the bearer, because what was asked may be guessed, and the hash of it outlives a value that was erased.
+	const fingerprint = [call.bearer, text, req.header('If-Match') ?? null, req.header('If-None-Match') ?? null]
 	return accept({
 		key: digest([callerName(call.caller), req.method, req.path, key]),
 		fingerprint: digest(fingerprint),
