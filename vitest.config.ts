@@ -11,6 +11,7 @@ const bindings = {
 		scraper: { scope: 'metrics', token: 'fho_test_scraper_token' },
 	}),
 	SIGNING_SECRET: 'test-signing-secret-0123456789abcdef',
+	MASTER_SECRET: 'test-master-secret-0123456789abcdef',
 	CLAIM_SECRET: 'test-claim-secret-0123456789abcdef',
 	CERTIFICATE_SECRET: Buffer.alloc(32, 7).toString('base64url'),
 	DATABASE_URL: 'postgres://nobody:nothing@127.0.0.1:1/global',

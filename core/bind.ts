@@ -13,13 +13,26 @@ import {
 } from './query.ts'
 import { accept, type Outcome, refuse } from './refusal.ts'
 
+/** How the values of an encrypted property are found: only equal ones can be. */
+export interface Blind {
+	column: string
+	/** What stands for a value in the column. */
+	hide(value: Scalar): string
+}
+
+interface Bindable {
+	type: ScalarType
+	/** Set for an encrypted property; null where it has no index. */
+	blind?: Blind | null
+}
+
 /**
  * Binds filter and order to the filterable properties in `fields`. `properties` holds all names that `select` may name;
  * without it any name may be selected. Refused with `unknown_field` or `invalid_filter`, naming the parameter.
  */
 export function bindQuery<Query extends Pick<ListQuery, 'filter' | 'order' | 'select'>>(
 	query: Query,
-	fields: ReadonlyMap<string, { type: ScalarType }>,
+	fields: Fields,
 	properties?: { has(name: string): boolean },
 ): Outcome<Bound<Query>> {
 	const filter = query.filter === null ? accept(null) : bindFilter(query.filter, fields)
@@ -28,6 +41,7 @@ export function bindQuery<Query extends Pick<ListQuery, 'filter' | 'order' | 'se
 	for (const { field: name, descending } of query.order) {
 		const field = findField(name, fields)
 		if (!field) return unknownField('order')
+		if (blindOf(field, fields) !== undefined) return encrypted('order', 'an encrypted property has no order')
 		if (order.some((term) => term.field.place === field.place && term.field.name === field.name)) {
 			return refuse('invalid_request', 'the order names a field twice', {
 				errors: [{ pointer: 'order', detail: 'names a field twice' }],
@@ -46,7 +60,7 @@ const exponentFrom = 1e21
 // Digits beyond milliseconds may only be zeros: the rest would compare differently from what was written.
 const timeSyntax = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d(?:\.\d{1,3})?)0*(Z|[+-]\d\d:\d\d)$/i
 
-type Fields = ReadonlyMap<string, { type: ScalarType }>
+type Fields = ReadonlyMap<string, Bindable>
 
 function bindFilter(filter: RawFilter, fields: Fields): Outcome<BoundFilter> {
 	if (filter.kind === 'not') {
@@ -63,7 +77,45 @@ function bindFilter(filter: RawFilter, fields: Fields): Outcome<BoundFilter> {
 		return accept({ kind: filter.kind, filters })
 	}
 	const field = findField(filter.field, fields)
-	return field ? bindCondition(filter, field) : unknownField(filter.pointer)
+	if (!field) return unknownField(filter.pointer)
+	const blind = blindOf(field, fields)
+	return blind === undefined ? bindCondition(filter, field) : bindBlind(filter, field, blind)
+}
+
+/** Binds a condition as any other, which types its values, and puts what stands for them in their place. */
+function bindBlind(
+	filter: Exclude<RawFilter, { kind: 'and' | 'or' | 'not' }>,
+	field: BoundField,
+	blind: Blind | null,
+): Outcome<BoundFilter> {
+	const { pointer } = filter
+	if (blind === null) return encrypted(pointer, 'an encrypted property can be filtered by with x-index or x-unique')
+	const { column, hide } = blind
+	const bound = bindCondition(filter, field)
+	if (!bound.ok) return bound
+	const condition = bound.value
+	const hidden: BoundField = { place: 'data', name: field.name, type: 'string', column }
+	switch (condition.kind) {
+		case 'compare':
+			if (condition.op !== 'eq' && condition.op !== 'neq') break
+			return accept({ ...condition, field: hidden, value: hide(condition.value) })
+		case 'in':
+			return accept({ ...condition, field: hidden, values: condition.values.map(hide) })
+		case 'is':
+			if (condition.value === 'null' || condition.value === 'not_null') return accept({ ...condition, field: hidden })
+			return accept({ kind: 'compare', field: hidden, op: 'eq', value: hide(condition.value === 'true') })
+	}
+	return encrypted(pointer, 'an encrypted property can be compared by eq, neq, in and is only')
+}
+
+function blindOf(field: BoundField, fields: Fields): Blind | null | undefined {
+	return field.place === 'data' ? fields.get(field.name)?.blind : undefined
+}
+
+function encrypted(pointer: string, detail: string): Outcome<never> {
+	return refuse('invalid_filter', 'an encrypted property cannot be asked for like this', {
+		errors: [{ pointer, detail }],
+	})
 }
 
 function bindCondition(

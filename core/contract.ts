@@ -76,7 +76,8 @@ export interface Operations {
 		answers: { position: number }
 	}
 	'record.get': { takes: { collection: string; id: string }; answers: { record: StoredRecord } }
-	'record.list': { takes: { collection: string; query: ListQuery }; answers: RecordPage }
+	/** `inAddress` for a query that stood in a URL, where values of encrypted properties must not be. */
+	'record.list': { takes: { collection: string; query: ListQuery; inAddress?: true }; answers: RecordPage }
 	batch: { takes: { operations: BatchOperation[] }; answers: BatchWritten }
 	'collection.put': {
 		takes: { collection: string; schema: JsonText }

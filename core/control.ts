@@ -3,6 +3,7 @@ import { tenantStatuses } from './contract.ts'
 import { parseTenantId, type TenantId } from './ids.ts'
 import { ledgerEntriesMax } from './limits.ts'
 import { accept, type Outcome, refuse } from './refusal.ts'
+import { type WrappedKey, wrappedKey } from './tenant-key.ts'
 
 /** Who asked for the erasure of a tenant, and when it may begin. */
 const erasureRequest = z.object({
@@ -67,6 +68,8 @@ export const controlSchema = z.object({
 	movedFrom: tenantIdSchema.optional(),
 	/** The data subjects that were erased lately: a shard that comes back from its history erases them again. */
 	ledger: z.array(ledgerEntry).optional(),
+	/** The tenant's encryption keys, the newest last; absent before it keeps anything encrypted, and once they are destroyed. */
+	keys: z.array(wrappedKey).optional(),
 })
 
 /**
@@ -150,6 +153,22 @@ export async function changeControl(
 		if (await store.replace(tenant, changed, found.etag)) return changed
 	}
 	throw new Error('the control object keeps changing')
+}
+
+/** Gives a tenant in force its first key, unless it has one. Answers what is there now. */
+export function ensureKey(store: ControlStore, tenant: TenantId, mint: () => WrappedKey): Promise<Control | null> {
+	return changeControl(store, tenant, (control) => {
+		const lacksKey = control.state === 'active' && !control.keys?.length
+		return lacksKey ? { ...control, keys: [mint()] } : null
+	})
+}
+
+/** Destroys the keys of a tenant whose erasure has begun: nobody can read any more what rests under them, wherever it is. */
+export function destroyKeys(store: ControlStore, tenant: TenantId): Promise<Control | null> {
+	return changeControl(store, tenant, ({ keys, ...control }) => {
+		const isDoomed = control.state === 'erasing' || control.state === 'erased'
+		return isDoomed && keys !== undefined ? control : null
+	})
 }
 
 /**

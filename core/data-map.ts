@@ -22,6 +22,8 @@ interface FieldMap {
 	/** As the schema's `type` has them; empty where it has none. */
 	types: string[]
 	personal: boolean
+	/** Rests under the tenant's own key, which an erasure destroys first. */
+	encrypted: boolean
 	subject: boolean
 	unique: boolean
 	index: boolean
@@ -162,7 +164,7 @@ export function printTable(heads: string[], rows: string[][]): string[] {
 	]
 }
 
-const tagNames = ['personal', 'subject', 'unique', 'index'] as const
+const tagNames = ['personal', 'encrypted', 'subject', 'unique', 'index'] as const
 
 /** Texts of a schema are the tenant's own and must neither end a cell nor begin any markup. */
 function escapeCell(text: string): string {
@@ -199,6 +201,7 @@ function mapField(name: string, json: unknown, schema: Schema): FieldMap {
 		purpose: textOf(property.description),
 		types: types.filter((type) => typeof type === 'string'),
 		personal,
+		encrypted: schema.encrypted.includes(name),
 		subject: schema.subject === name,
 		unique: field !== undefined && field.unique !== false,
 		index: field?.index === true || schema.subject === name,
@@ -215,7 +218,7 @@ export function storesOf(region: string, retention: RetentionDays): StoreMap[] {
 		{
 			...object,
 			store: 'shard',
-			holds: 'records with all their fields',
+			holds: 'records with all their fields, encrypted ones under the key of the tenant',
 			kept: 'until deleted, or for the days of the collection',
 		},
 		{
@@ -271,8 +274,9 @@ export function storesOf(region: string, retention: RetentionDays): StoreMap[] {
 		{
 			...bucket,
 			store: 'control',
-			holds: "the tenant's state and the ledger of erasures: opaque ids and keyed hashes",
-			kept: 'that a tenant was erased, for good',
+			holds:
+				"the tenant's state, the ledger of erasures (opaque ids and keyed hashes) and its encryption keys, wrapped",
+			kept: 'the keys until an erasure begins; that a tenant was erased, for good',
 		},
 		{
 			store: 'queue',

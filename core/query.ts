@@ -35,7 +35,13 @@ export type BuiltInName = (typeof builtInFields)[number]
 /** A field whose place and type are known. A property of `data` may bear the name of a built-in field. */
 export type BoundField =
 	| { place: 'record'; name: BuiltInName; type: 'string' | 'integer' | 'time' }
-	| { place: 'data'; name: string; type: ScalarType }
+	| {
+			place: 'data'
+			name: string
+			type: ScalarType
+			/** The column with a blind index of its values, which are not in `data` themselves. */
+			column?: string
+	  }
 
 /**
  * A filter with typed values. Its logic is SQL's, with three values: a comparison with null is unknown, and only what is

@@ -193,6 +193,7 @@ const secretsFile = z.object({
 	OPERATOR_TOKEN: z.string(),
 	SIGNING_SECRET: z.string(),
 	CLAIM_SECRET: z.string(),
+	MASTER_SECRET: z.string(),
 	CERTIFICATE_SECRET: z.string(),
 })
 
@@ -203,6 +204,7 @@ function readSecrets(file: string): z.infer<typeof secretsFile> {
 		OPERATOR_TOKEN: `fho_${secret()}`,
 		SIGNING_SECRET: secret(),
 		CLAIM_SECRET: secret(),
+		MASTER_SECRET: secret(),
 		CERTIFICATE_SECRET: secret(),
 	}
 	// A folder of an earlier version lacks the secrets that came later.

@@ -10,10 +10,12 @@ import type {
 	WakeUp,
 	WebhookWakeUp,
 } from '../core/contract.ts'
+import type { Control } from '../core/control.ts'
 import type { ErasureCall } from '../core/erasure.ts'
 import { mintTenantId, parseRegion, type RandomBytes, type TenantId } from '../core/ids.ts'
 import type { JobWakeUp } from '../core/job.ts'
 import type { Refusal } from '../core/refusal.ts'
+import { mintTenantKey, unwrapTenantKey } from '../core/tenant-key.ts'
 import type { Sql } from '../db/shard/sql.ts'
 import { Shard } from '../workers/shard-do/shard.ts'
 import { Turn } from '../workers/shard-do/turn.ts'
@@ -37,6 +39,8 @@ export function seeded(seed: number): RandomBytes & (() => number) {
 	}) as RandomBytes & (() => number)
 }
 
+export const masterSecret = 'test-master-secret-0123456789abcdef'
+
 export const ownerKey: Caller = { kind: 'key', id: 'key-1', secretHash: hashOf('secret') }
 
 export function hashOf(secret: string): string {
@@ -56,6 +60,8 @@ export class ShardFixture {
 	alarmAt: number | null = null
 	timerAt: number | null = null
 	shard: Shard
+	/** What a new instance reads first; null where the test has no use for it. */
+	control: Control | null = null
 	readonly #random = seeded(7)
 
 	constructor(options: { sql?: Sql; region?: string; provision?: boolean } = {}) {
@@ -87,6 +93,14 @@ export class ShardFixture {
 	restart(): void {
 		this.timerAt = null
 		this.shard = this.#start()
+		if (this.control) this.shard.admit(this.control)
+	}
+
+	/** Puts a key into the tenant's control object and lets the shard read it, as the object does when it misses one. */
+	giveKey(): void {
+		const keys = [mintTenantKey(masterSecret, this.tenant, 1, this.#random)]
+		this.control = { state: 'active', epoch: 1, createdAt: this.now, keys }
+		this.shard.admit(this.control)
 	}
 
 	/** Runs one command in a turn of its own, as the object does. */
@@ -165,6 +179,7 @@ export class ShardFixture {
 				else this.erasureCalls.push(message)
 			},
 			hashSubject: (subject) => hashOf(`subject ${subject}`),
+			unwrapKey: (wrapped) => unwrapTenantKey([masterSecret], this.tenant, wrapped),
 			deleteAll: async () => {
 				this.deletedAll = true
 			},

@@ -36,6 +36,10 @@ export interface Env {
 	SIGNING_SECRET_PREVIOUS?: string
 	/** Names the objects of globally unique values. It is never rotated: another secret would be another name for each. */
 	CLAIM_SECRET: string
+	/** Wraps the tenants' encryption keys. Lost, everything that is encrypted is lost. */
+	MASTER_SECRET: string
+	/** The master secret before the last rotation; still unwraps, never wraps. */
+	MASTER_SECRET_PREVIOUS?: string
 	/** 32 random bytes in base64url: signs the certificates of erasure, so it is never rotated either. */
 	CERTIFICATE_SECRET: string
 	/** For how many days each kind of store can bring back what was deleted; JSON where it is a text. */
@@ -169,6 +173,18 @@ export function subjectHash(env: Env, tenant: TenantId, subject: string): string
 	return createHmac('sha256', env.CLAIM_SECRET).update(`subject\n${tenant}\n${subject}`).digest('base64url')
 }
 
+/** The newest first. @throws when it is too short to be a secret, which must never wrap anything */
+export function masterSecretsOf({
+	MASTER_SECRET: newest,
+	MASTER_SECRET_PREVIOUS: previous,
+}: Env): [string, ...string[]] {
+	if (newest === undefined || newest.length < masterSecretCharsMin) throw new Error('MASTER_SECRET is missing or short')
+	return previous ? [newest, previous] : [newest]
+}
+
+/** 32 random bytes take 43 characters in base64url. */
+const masterSecretCharsMin = 32
+
 /** @throws when RETENTION_DAYS does not say it for every kind of store */
 export function retentionOf({ RETENTION_DAYS: given }: Env): RetentionDays {
 	return retentionDays.parse(typeof given === 'string' ? JSON.parse(given) : given)
@@ -200,7 +216,10 @@ function controlStore(bucket: R2Bucket): ControlStore {
 	return {
 		read: async (tenant) => {
 			const object = await bucket.get(nameOf(tenant))
-			return object && { control: controlSchema.parse(await object.json()), etag: object.etag }
+			if (object === null) return null
+			const json = await object.json<object>()
+			// What a newer Worker has put there stays there when this one changes the object: it may be a key.
+			return { control: { ...json, ...controlSchema.parse(json) }, etag: object.etag }
 		},
 		create: async (tenant, control) => {
 			const onlyIf = new Headers({ 'If-None-Match': '*' })

@@ -2,9 +2,10 @@
 import { waitUntil } from 'cloudflare:workers'
 import { signerOf } from '../core/certificate.ts'
 import type { Announcement } from '../core/contract.ts'
-import { enterLedger, settleControl } from '../core/control.ts'
+import { ensureKey, enterLedger, settleControl } from '../core/control.ts'
 import { mintId, type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { pooled } from '../core/random.ts'
+import { mintTenantKey, unwrapTenantKey } from '../core/tenant-key.ts'
 import type { AddressRules } from '../core/webhook-address.ts'
 import { connect, type Database } from '../db/neon/client.ts'
 import { comparedView } from '../db/neon/comparing.ts'
@@ -27,6 +28,7 @@ import {
 	claimOf,
 	type Env,
 	jurisdictionOf,
+	masterSecretsOf,
 	monitorOf,
 	operatorsOf,
 	regionsOf,
@@ -286,6 +288,11 @@ export function shardPorts(env: Env): TenantShardPorts {
 		enterLedger: (tenant, entry) => {
 			const keptSince = Date.now() - retentionOf(env).object_history * 86_400_000
 			return enterLedger(cellOf(env, regionOf(tenant)).control, tenant, entry, keptSince)
+		},
+		unwrapKey: (tenant, wrapped) => unwrapTenantKey(masterSecretsOf(env), tenant, wrapped),
+		ensureKey: async (tenant) => {
+			const [master] = masterSecretsOf(env)
+			await ensureKey(cellOf(env, regionOf(tenant)).control, tenant, () => mintTenantKey(master, tenant, 1, random))
 		},
 		readControl: async (tenant) => (await cellOf(env, regionOf(tenant)).control.read(tenant))?.control ?? null,
 		log,

@@ -14,12 +14,16 @@ interface Field {
 	unique: false | 'exact' | 'ci'
 	/** Never leaves the shard. */
 	personal: boolean
+	/** Rests encrypted even there; can be found by equality only. */
+	encrypted: boolean
 }
 
 export interface Annotations {
 	fields: ReadonlyMap<string, Field>
 	properties: ReadonlySet<string>
 	personal: readonly string[]
+	/** Those of the personal properties that rest encrypted. */
+	encrypted: readonly string[]
 	indexMeta: readonly MetaField[]
 	subject: string | null
 	/** Records go when they are so many days old; null for never. */
@@ -38,13 +42,15 @@ export function readAnnotations(schema: Readonly<Record<string, unknown>>, parsi
 	const declared = isObject(schema.properties) ? schema.properties : {}
 	const fields = new Map<string, Field>()
 	const personal: string[] = []
+	const encrypted: string[] = []
 	const subjects: string[] = []
 	for (const [name, json] of Object.entries(declared)) {
 		if (!isObject(json)) continue
 		const property = new Property(name, json, parsing)
-		const isPersonal = property.personal()
-		if (isPersonal) personal.push(name)
-		const field = property.field(isPersonal)
+		const kept = property.personal()
+		if (kept !== 'open') personal.push(name)
+		if (kept === 'encrypted') encrypted.push(name)
+		const field = property.field(kept)
 		if (field !== null) fields.set(name, field)
 		if (property.subject(field)) subjects.push(name)
 	}
@@ -61,8 +67,10 @@ export function readAnnotations(schema: Readonly<Record<string, unknown>>, parsi
 	for (const name of subjects.slice(1))
 		parsing.fault(`/properties/${escapeToken(name)}/x-subject`, 'must not stand on a second property')
 	const properties = new Set(Object.keys(declared))
-	return { fields, properties, personal, indexMeta, subject: subjects[0] ?? null, retentionDays }
+	return { fields, properties, personal, encrypted, indexMeta, subject: subjects[0] ?? null, retentionDays }
 }
+
+type Keeping = 'open' | 'personal' | 'encrypted'
 
 /** One property of the root while its annotations are read. */
 class Property {
@@ -78,16 +86,17 @@ class Property {
 		this.#type = scalarOf(Object.hasOwn(json, 'type') ? json.type : undefined)
 	}
 
-	personal(): boolean {
+	personal(): Keeping {
 		const value = this.#annotation('x-personal')
-		if (value === 'encrypted' || value === 'pseudonym')
-			this.#fault('x-personal', `"${value}" is not supported by this deployment`)
-		else if (value !== undefined && value !== true) this.#fault('x-personal', 'must be true')
-		return value !== undefined
+		if (value === undefined) return 'open'
+		if (value === 'encrypted') return 'encrypted'
+		if (value === 'pseudonym') this.#fault('x-personal', '"pseudonym" is not supported by this deployment')
+		else if (value !== true) this.#fault('x-personal', 'must be true or "encrypted"')
+		return 'personal'
 	}
 
 	/** Null when the property cannot be filtered by; it must not be unique or indexed then. */
-	field(personal: boolean): Field | null {
+	field(kept: Keeping): Field | null {
 		const unique = this.#unique()
 		const index = this.#marked('x-index')
 		if (this.#type === null || !fieldName.test(this.#name)) {
@@ -96,13 +105,21 @@ class Property {
 			return null
 		}
 		if (unique === 'ci' && this.#type.type !== 'string') this.#fault('x-unique', '"ci" needs a property of type string')
-		return { name: this.#name, ...this.#type, index, unique, personal }
+		return {
+			name: this.#name,
+			...this.#type,
+			index,
+			unique,
+			personal: kept !== 'open',
+			encrypted: kept === 'encrypted',
+		}
 	}
 
 	subject(field: Field | null): boolean {
 		if (!this.#marked('x-subject')) return false
 		if (field === null) this.#notScalar('x-subject')
 		else if (field.type !== 'string') this.#fault('x-subject', 'needs a property of type string')
+		else if (field.encrypted) this.#fault('x-subject', "cannot be encrypted: a person's records are found by it")
 		return true
 	}
 

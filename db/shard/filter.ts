@@ -3,7 +3,7 @@ import { printGlob, printLike } from '../../core/pattern.ts'
 import type { BoundField, Scalar } from '../../core/query.ts'
 import type { Dialect } from '../condition.ts'
 import { type Fragment, fragment, placeholder, raw } from '../fragment.ts'
-import type { SqlValue } from './sql.ts'
+import { identifier, type SqlValue } from './sql.ts'
 
 export type ShardFragment = Fragment<SqlValue>
 
@@ -14,13 +14,18 @@ export function fieldExpression(name: string): string {
 }
 
 export const shardDialect: Dialect<SqlValue> = {
-	column: (field) => raw(field.place === 'data' ? fieldExpression(field.name) : field.name),
+	column: (field) => raw(columnOf(field)),
 	value: (_, value) => placeholder(typeof value === 'boolean' ? Number(value) : value),
 	oneOf: (field, values) => fragment`IN (SELECT value FROM json_each(${placeholder(listOf(field, values))}))`,
 	matches: (tokens, fold) =>
 		fold
 			? fragment`LIKE ${placeholder<SqlValue>(printLike(tokens))} ESCAPE '\\'`
 			: fragment`GLOB ${placeholder<SqlValue>(printGlob(tokens))}`,
+}
+
+function columnOf(field: BoundField): string {
+	if (field.place === 'record') return field.name
+	return field.column === undefined ? fieldExpression(field.name) : identifier(field.column)
 }
 
 function listOf(field: BoundField, values: readonly Scalar[]): SqlValue {

@@ -1,7 +1,7 @@
 /** Answers list requests from a collection's table, and never reads more of it than one call may. */
 import type { PagePosition, StoredRecord } from '../../core/contract.ts'
 import { bodyBytesMax } from '../../core/limits.ts'
-import type { BoundQuery, Scalar } from '../../core/query.ts'
+import type { BoundFilter, BoundQuery, Scalar } from '../../core/query.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { filterCondition, keysetCondition, orderItem } from '../condition.ts'
 import { type Fragment, fragment, join, placeholder, raw } from '../fragment.ts'
@@ -75,22 +75,36 @@ interface Found {
 	stoppedAt?: string
 }
 
-const filterable = raw('id, version, created_at, updated_at, data')
+/** What conditions are asked of: `data`, and the blind indexes that they name. */
+function filterable(filter: BoundFilter | null): Fragment<never> {
+	const columns = new Set(['id', 'version', 'created_at', 'updated_at', 'data', ...blindColumns(filter)])
+	return raw([...columns].join(', '))
+}
+
+function blindColumns(filter: BoundFilter | null): string[] {
+	if (filter === null) return []
+	if (filter.kind === 'not') return blindColumns(filter.filter)
+	if ('filters' in filter) return filter.filters.flatMap(blindColumns)
+	const { field } = filter
+	return field.place === 'data' && field.column !== undefined ? [identifier(field.column)] : []
+}
+
 const sized = raw('id, octet_length(data) AS size')
 
 /** Reads rows in the order of an index and keeps those that match. */
 function scan({ sql, table, query, values }: Reading, plan: Extract<Plan, { kind: 'scan' }>): Found {
-	const { driver, order, budget, residual } = plan
+	const { driver, order, budget, residual, within } = plan
 	const id = query.after?.id ?? null
 	const [value = null] = values ?? []
-	const parts =
+	const whole =
 		order.terms.length === 0
 			? idArms(driver, order.descendingIds, id)
 			: arms(driver, order.descendingIds, id === null ? null : { value, id })
+	const parts = within === null ? whole : whole.map((arm) => ({ ...arm, where: fragment`${within} AND ${arm.where}` }))
 	if (parts.length === 0) return { candidates: [] }
 	const wanted = query.limit + 1
 	if (residual === null) return { candidates: run<Candidate>(sql, limited(sized, table, parts, wanted)) }
-	const scanned = limited(filterable, table, parts, budget ?? table.count)
+	const scanned = limited(filterable(residual), table, parts, budget ?? table.count)
 	const condition = filterCondition(residual, shardDialect)
 	const candidates = run<Candidate>(
 		sql,
@@ -134,22 +148,27 @@ function sort(
 	return {
 		candidates: run<Candidate>(
 			sql,
-			fragment`SELECT ${sized} FROM (${rowsOf(table, source, table.count)}) ${where} ORDER BY ${items} LIMIT ${limit}`,
+			fragment`SELECT ${sized} FROM (${rowsOf(table, query.filter, source, table.count)}) ${where} ORDER BY ${items} LIMIT ${limit}`,
 		),
 	}
 }
 
 /** The LIMIT keeps SQLite from looking for another way than the source names. */
-function rowsOf(table: ListTable, source: ShardFragment | null, rows: number): ShardFragment {
+function rowsOf(
+	table: ListTable,
+	filter: BoundFilter | null,
+	source: ShardFragment | null,
+	rows: number,
+): ShardFragment {
 	const where = source === null ? raw('') : fragment`WHERE ${source}`
-	return fragment`SELECT ${filterable} FROM ${tableName(table)} ${where} LIMIT ${placeholder<SqlValue>(rows)}`
+	return fragment`SELECT ${filterable(filter)} FROM ${tableName(table)} ${where} LIMIT ${placeholder<SqlValue>(rows)}`
 }
 
 function countMatches({ sql, table, query }: Reading, rowsMax: number): Outcome<number> {
 	if (query.filter === null) return accept(table.count)
 	const { source, residual } = smallestSource(table, query)
 	const matches = residual === null ? raw('TRUE') : filterCondition(residual, shardDialect)
-	const rows = rowsOf(table, source, rowsMax + 1)
+	const rows = rowsOf(table, query.filter, source, rowsMax + 1)
 	const [counted] = run<{ read: number; matching: number }>(
 		sql,
 		fragment`SELECT count(*) AS read, count(CASE WHEN ${matches} THEN 1 END) AS matching FROM (${rows})`,

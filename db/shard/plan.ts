@@ -29,6 +29,8 @@ export type Plan = {
 			/** The index of the order, from the position on. */
 			kind: 'scan'
 			driver: FieldRange
+			/** What else every row must fulfil; the index that finds those rows has them in this order. */
+			within: ShardFragment | null
 			/** Rows after which the page ends; null when the collection is small enough to be read to its end. */
 			budget: number | null
 	  }
@@ -48,16 +50,25 @@ export function choosePlan(sql: Sql, table: ListTable, query: BoundQuery, rowsMa
 	const few = pointSource(table, conditions)
 	if (few) return accept({ kind: 'sort', order: requested, ...few })
 	const narrow = narrowestRange(table, conditions)
-	const scan = (driver: FieldRange, order: PageOrder, probed: number): Outcome<Plan> => {
+	const scan = (
+		driver: FieldRange,
+		order: PageOrder,
+		probed: number,
+		held: FieldRange | null = null,
+	): Outcome<Plan> => {
 		// What the page has read, it may read a second time to find out where it stopped.
 		const budget = table.count <= rowsMax ? null : Math.max(1, Math.floor((rowsMax - probed) / 2))
-		return accept({ kind: 'scan', driver, order, budget, residual: without(conditions, driver.expressed) })
+		const expressed = new Set([...driver.expressed, ...(held?.expressed ?? [])])
+		const within = held && wholeRange(held)
+		return accept({ kind: 'scan', driver, order, budget, within, residual: without(conditions, expressed) })
 	}
 	const [term, ...others] = requested.terms
 	if (!term) {
 		// Whoever asks for no order gets the one of the index that answers best.
-		if (narrow && query.order.length === 0) return scan(narrow, chosenOrder(narrow.field), 0)
-		return scan(rangeOf(idField, conditions), requested, 0)
+		const held = blindPoint(conditions)
+		if (held) return scan(rangeOf(idField, conditions), requested, 0, held)
+		const chosen = query.order.length === 0 ? narrowestRange(table, conditions.filter(isReadable)) : null
+		return chosen ? scan(chosen, chosenOrder(chosen.field), 0) : scan(rangeOf(idField, conditions), requested, 0)
 	}
 	// A range that holds few rows is better put in order afterwards than searched for along another index.
 	const probeRows = Math.floor(rowsMax / 10)
@@ -80,6 +91,19 @@ export function choosePlan(sql: Sql, table: ListTable, query: BoundQuery, rowsMa
 			errors: [{ pointer: 'order', detail: 'needs an index on its first field and no further field' }],
 		},
 	)
+}
+
+/** The rows with one value in a blind index, which has them in the order of their ids. */
+function blindPoint(conditions: readonly BoundFilter[]): FieldRange | null {
+	const point = conditions.find(
+		(condition) => !isReadable(condition) && condition.kind === 'compare' && condition.op === 'eq',
+	)
+	return point && 'field' in point ? rangeOf(point.field, [point]) : null
+}
+
+/** False for a condition on a blind index: no position in a list could say where it is. */
+function isReadable(condition: BoundFilter): boolean {
+	return !('field' in condition) || condition.field.place === 'record' || condition.field.column === undefined
 }
 
 /** The best place to find all rows of a query, whatever their order. */

@@ -252,6 +252,7 @@ export class ObjectHost {
 				if ('head' in message) await this.#ports.announce(message)
 			},
 			hashSubject: () => '',
+			unwrapKey: () => null,
 			deleteAll: () => Promise.reject(new Error('nobody is erased in this world')),
 		})
 		const turn = new Turn({

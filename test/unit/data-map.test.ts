@@ -14,7 +14,7 @@ const people = {
 		email: { type: 'string', description: 'To write\nto them', 'x-personal': true, 'x-unique': 'ci' },
 		account: { type: ['string', 'null'], 'x-subject': true },
 		age: { type: 'integer', 'x-index': true },
-		notes: { type: 'array', 'x-personal': true },
+		notes: { type: 'array', 'x-personal': 'encrypted' },
 		anything: true,
 	},
 }
@@ -32,7 +32,7 @@ function mapOf(...schemas: unknown[]) {
 
 test('each declared field is listed with its purpose, its tags and where it rests; what is personal is not in the view', () => {
 	const [first, second] = mapOf(people, true).collections
-	const plain = { purpose: null, personal: false, subject: false, unique: false, index: false }
+	const plain = { purpose: null, personal: false, encrypted: false, subject: false, unique: false, index: false }
 	const everywhere = ['shard', 'exports', 'view']
 	expect(first).toEqual({
 		...{ name: 'c0', purpose: 'Customers | and *leads*', records: 0, retention_days: 90, open: false },
@@ -43,7 +43,7 @@ test('each declared field is listed with its purpose, its tags and where it rest
 			},
 			{ ...plain, name: 'account', types: ['string', 'null'], subject: true, index: true, stores: everywhere },
 			{ ...plain, name: 'age', types: ['integer'], index: true, stores: everywhere },
-			{ ...plain, name: 'notes', types: ['array'], personal: true, stores: ['shard', 'exports'] },
+			{ ...plain, name: 'notes', types: ['array'], personal: true, encrypted: true, stores: ['shard', 'exports'] },
 			{ ...plain, name: 'anything', types: [], stores: everywhere },
 		],
 	})

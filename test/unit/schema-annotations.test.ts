@@ -29,12 +29,12 @@ test('fields are the top-level properties typed as one scalar or null', () => {
 			open: { 'x-personal': true },
 			referred: { $ref: '#/$defs/text' },
 			anything: true,
-			'a.b': { type: 'string', 'x-personal': true },
+			'a.b': { type: 'string', 'x-personal': 'encrypted' },
 			[`a${'b'.repeat(64)}`]: { type: 'string' },
 		},
 		$defs: { text: { type: 'string' } },
 	})
-	const plain = { nullable: false, index: false, unique: false, personal: false }
+	const plain = { nullable: false, index: false, unique: false, personal: false, encrypted: false }
 	expect([...schema.fields.values()]).toEqual([
 		{ ...plain, name: 'email', type: 'string', index: true, unique: 'ci' },
 		{ ...plain, name: 'age', type: 'integer', nullable: true, index: true },
@@ -43,6 +43,7 @@ test('fields are the top-level properties typed as one scalar or null', () => {
 		{ ...plain, name: 'subject', type: 'string', nullable: true },
 	])
 	expect(schema.personal).toEqual(['flag', 'list', 'open', 'a.b'])
+	expect(schema.encrypted).toEqual(['a.b'])
 	expect(schema.indexMeta).toEqual(['updated_at', 'created_at'])
 	expect(schema.subject).toBe('subject')
 	expect(schema.properties.size).toBe(13)
@@ -73,7 +74,8 @@ test('an annotation that could not do what it says is refused at its place', () 
 		[{ type: 'string', 'x-index': 1 }, 'x-index'],
 		[{ type: 'string', 'x-subject': 'yes' }, 'x-subject'],
 		[{ type: 'string', 'x-personal': false }, 'x-personal'],
-		[{ type: 'string', 'x-personal': 'encrypted' }, 'x-personal'],
+		[{ type: 'string', 'x-personal': 'sealed' }, 'x-personal'],
+		[{ type: 'string', 'x-personal': 'encrypted', 'x-subject': true }, 'x-subject'],
 		[{ type: 'string', 'x-personal': 'pseudonym' }, 'x-personal'],
 		[{ type: 'string', 'x-retention-days': 5 }, 'x-retention-days'],
 		[{ items: { 'x-personal': true } }, 'items/x-personal'],
@@ -100,8 +102,8 @@ test('an annotation that could not do what it says is refused at its place', () 
 		expect(pointersOf({ 'x-index': meta })).toEqual(['/x-index'])
 })
 
-test('the message about x-personal modes says that this deployment has none', () => {
-	const outcome = parseSchema({ properties: { v: { type: 'string', 'x-personal': 'encrypted' } } })
+test('the message about pseudonyms says that this deployment has none', () => {
+	const outcome = parseSchema({ properties: { v: { type: 'string', 'x-personal': 'pseudonym' } } })
 	expect(outcome.ok ? null : outcome.refusal.errors?.[0]?.detail).toContain('not supported by this deployment')
 })
 

@@ -45,6 +45,32 @@ async function rewrite({ secret }: NewTenant, change: (control: Control) => Cont
 	expect(await control.replace(key.tenant, change(found.control), found.etag)).toBe(true)
 }
 
+test('the first encrypted property gives its tenant a key; without it a shard says so, and nothing is given in its place', async () => {
+	const tenant = await newTenant()
+	const schema = { properties: { note: { type: 'string', 'x-personal': 'encrypted' } } }
+	const put = () => send('PUT', '/v1/collections/notes', tenant.secret, { schema })
+	expect((await put()).status).toBe(201)
+	const path = '/v1/collections/notes/records/n'
+	expect((await send('PUT', path, tenant.secret, { note: 'private' })).status).toBe(201)
+	await evictDurableObject(stubOf(tenant))
+	expect(await (await send('GET', path, tenant.secret)).json()).toMatchObject({ data: { note: 'private' } })
+
+	let keys: Control['keys']
+	await rewrite(tenant, ({ keys: present, ...control }) => {
+		keys = present
+		return control
+	})
+	expect(keys).toMatchObject([{ version: 1 }])
+	await evictDurableObject(stubOf(tenant))
+	const unread = await send('GET', path, tenant.secret)
+	expect([unread.status, unread.headers.get('Retry-After')]).toEqual([503, '5'])
+	await rewrite(tenant, (control) => {
+		expect(control.keys).toBeUndefined()
+		return { ...control, keys }
+	})
+	expect(await (await send('GET', path, tenant.secret)).json()).toMatchObject({ data: { note: 'private' } })
+})
+
 test('a shard reads its control object once a cold start, however many requests come at once', async () => {
 	const tenant = await prepare()
 	const command = readOf(tenant)

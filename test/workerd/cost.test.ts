@@ -85,6 +85,7 @@ test('an insert writes its row and its entry, one row per unique or indexed fiel
 			lookAt: () => {},
 			announce: async () => {},
 			hashSubject: () => '',
+			unwrapKey: () => null,
 			deleteAll: async () => {},
 		})
 		const tenant = `eu_${'0'.repeat(26)}` as never

@@ -38,7 +38,7 @@ export const collectionRoutes: readonly Route[] = [
 			tag,
 			summary: 'Create a collection or change its schema',
 			description:
-				'The schema is a subset of JSON Schema draft 2020-12 with the annotations x-unique, x-index, x-personal and x-subject on properties, and x-index and x-retention-days at the root. A change that present records violate is refused, naming the first of them. In a large collection the change runs as a job, which the collection shows.',
+				'The schema is a subset of JSON Schema draft 2020-12 with the annotations x-unique, x-index, x-personal (true, or "encrypted" for a property that rests under the tenant\'s own key and is found by equality only) and x-subject on properties, and x-index and x-retention-days at the root. A change that present records violate is refused, naming the first of them. In a large collection the change runs as a job, which the collection shows.',
 			params: collectionParams,
 			body: { media: 'application/json', schema: collectionInput, example: { schema: schemaExample } },
 			answers: {

@@ -24,7 +24,14 @@ const example: DataMap = {
 			fields: [
 				{
 					...{ name: 'email', purpose: 'To write to them', types: ['string'] },
-					...{ personal: true, subject: false, unique: true, index: false, stores: ['shard', 'exports'] },
+					...{
+						personal: true,
+						encrypted: true,
+						subject: false,
+						unique: true,
+						index: false,
+						stores: ['shard', 'exports'],
+					},
 				},
 			],
 		},

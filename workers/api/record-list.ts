@@ -51,7 +51,7 @@ export const listRecords = tenantRoute(
 		const collection = readCollectionName(call)
 		if (!collection.ok) return collection
 		const query = readRecordQuery(call, collection.value)
-		return query.ok ? answerList(call, collection.value, query.value) : query
+		return query.ok ? answerList(call, collection.value, query.value, { inAddress: true }) : query
 	},
 )
 
@@ -90,12 +90,17 @@ export const searchRecords = tenantRoute(
 			})
 		}
 		const query = openRecordQuery(call, collection.value, { ...parsed.value, cursor: cursor ?? parsed.value.cursor })
-		return query.ok ? answerList(call, collection.value, query.value) : query
+		return query.ok ? answerList(call, collection.value, query.value, {}) : query
 	},
 )
 
-async function answerList(call: TenantCall, collection: string, { query, link }: RecordQuery): Handled {
-	const reply = await execute(call, { name: 'record.list', collection, query })
+async function answerList(
+	call: TenantCall,
+	collection: string,
+	{ query, link }: RecordQuery,
+	place: { inAddress?: true },
+): Handled {
+	const reply = await execute(call, { name: 'record.list', collection, query, ...place })
 	if (!reply.ok) return reply
 	const { records, next, count } = reply.value
 	const counted = countHeaders(count, records.length, query.after === null)

@@ -550,6 +550,7 @@ const mappedField = z.object({
 	purpose: z.string().nullable(),
 	types: z.array(z.string()),
 	personal: z.boolean(),
+	encrypted: z.boolean(),
 	subject: z.boolean(),
 	unique: z.boolean(),
 	index: z.boolean(),

@@ -1,7 +1,9 @@
-import type { Answer, Command, Idempotency, OperationName, Operations } from '../../core/contract.ts'
+import type { Answer, Command, Idempotency, OperationName, Operations, StoredRecord } from '../../core/contract.ts'
 import { accept, type Outcome } from '../../core/refusal.ts'
 import { open, seal } from '../../core/seal.ts'
 import type { Idempotencies } from './idempotency.ts'
+import { textToStore } from './records.ts'
+import type { Vault } from './vault.ts'
 import type { Work } from './work.ts'
 
 /**
@@ -10,8 +12,8 @@ import type { Work } from './work.ts'
  */
 type Resting = {
 	[N in OperationName]: {
-		store(answer: Answer<N>, work: Work, seal: string | null): unknown
-		restore(stored: never, takes: Operations[N]['takes'], seal: string | null): Answer<N>
+		store(answer: Answer<N>, work: Work, seal: string | null, takes: Operations[N]['takes']): unknown
+		restore(stored: never, takes: Operations[N]['takes'], seal: string | null, vault: Vault): Answer<N>
 	}
 }
 
@@ -25,19 +27,40 @@ const withoutData = {
 	}),
 }
 
+/** `sealedIn` is the number of the collection that the record's encrypted properties were sealed for; absent when it has none. */
+type Merged = Omit<Answer<'record.patch'>, 'record'> & {
+	record: Omit<StoredRecord, 'data'> & { data: unknown }
+	sealedIn?: number
+}
+
 /**
- * A merge patch cannot rebuild the record, so its answer keeps the record. As a value and not as text: quoted once more, a
- * large record would outgrow the 2 MB of a row.
+ * A merge patch cannot rebuild the record, so its answer keeps the record, as it rests itself. As a value and not as text:
+ * quoted once more, a large record would outgrow the 2 MB of a row.
  */
 const withMerged = {
-	store: (answer: Answer<'record.patch'>) => ({
-		...answer,
-		record: { ...answer.record, data: JSON.parse(answer.record.data) },
-	}),
-	restore: (stored: Answer<'record.patch'>): Answer<'record.patch'> => ({
-		...stored,
-		record: { ...stored.record, data: JSON.stringify(stored.record.data) },
-	}),
+	store: (
+		answer: Answer<'record.patch'>,
+		work: Work,
+		_seal: string | null,
+		{ collection }: { collection: string },
+	): Merged => {
+		const data = JSON.parse(answer.record.data)
+		const definition = work.catalog.definition(collection)
+		if (!definition || definition.schema.encrypted.length === 0)
+			return { ...answer, record: { ...answer.record, data } }
+		const stored = textToStore(work, definition, answer.record.id, answer.record.data, data)
+		return { ...answer, record: { ...answer.record, data: JSON.parse(stored) }, sealedIn: definition.number }
+	},
+	restore: (
+		{ sealedIn, ...stored }: Merged,
+		_takes: unknown,
+		_seal: string | null,
+		vault: Vault,
+	): Answer<'record.patch'> => {
+		const text = JSON.stringify(stored.record.data)
+		const place = { collection: sealedIn ?? 0, record: stored.record.id }
+		return { ...stored, record: { ...stored.record, data: sealedIn === undefined ? text : vault.open(place, text) } }
+	},
 }
 
 /** A secret rests sealed under what only the same caller can bring again. */
@@ -108,6 +131,7 @@ export function recallAnswer<N extends OperationName>(
 	command: Command<N>,
 	asked: Idempotency,
 	now: number,
+	vault: Vault,
 ): Outcome<Answer<N> | null> {
 	const earlier = rows.recall(asked, now)
 	if (!earlier.ok || earlier.value === null) return earlier as Outcome<null>
@@ -116,6 +140,7 @@ export function recallAnswer<N extends OperationName>(
 			JSON.parse(earlier.value) as never,
 			command.operation,
 			asked.seal,
+			vault,
 		) as Answer<N>,
 	)
 }
@@ -127,6 +152,6 @@ export function rememberAnswer<N extends OperationName>(
 	asked: Idempotency,
 	answer: Answer<N>,
 ): void {
-	const stored = resting[command.operation.name].store(answer, work, asked.seal)
+	const stored = resting[command.operation.name].store(answer, work, asked.seal, command.operation)
 	rows.remember(asked, JSON.stringify(stored), work.now)
 }

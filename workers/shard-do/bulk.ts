@@ -3,8 +3,9 @@ import { mintId } from '../../core/ids.ts'
 import { recordBytesMax } from '../../core/limits.ts'
 import { rowHash } from '../../core/row-hash.ts'
 import type { SqlValue } from '../../db/shard/sql.ts'
+import { columnValues } from './columns.ts'
 import type { Definition } from './definition.ts'
-import { checkUniques, readData } from './records.ts'
+import { readData, textToStore } from './records.ts'
 import { refuseData } from './restricted.ts'
 import type { Work } from './work.ts'
 
@@ -28,7 +29,7 @@ export function createMany(work: Work, definition: Definition, texts: string[]):
 	for (const [index, text] of texts.entries()) {
 		const read = readData(work, definition, text)
 		if (!read.ok || refuseData(work, definition, read.value)) return null
-		const values = checkUniques(definition, read.value)
+		const values = columnValues(work, definition, read.value)
 		if (!values.ok) return null
 		const id = mintId(work.now, work.random)
 		const seq = work.journal.append({ op: 'create', collection: definition, id, version: 1 })
@@ -36,9 +37,10 @@ export function createMany(work: Work, definition: Definition, texts: string[]):
 			const head = { collection: definition.name, id, version: 1, createdAt: work.now, updatedAt: work.now }
 			digest += rowHash(head, read.value, definition.schema.personal)
 		}
-		rows.push([id, text, ...values.value])
+		const stored = textToStore(work, definition, id, text, read.value)
+		rows.push([id, stored, ...values.value])
 		results.push({ id, version: 1, etag: `"1-${seq}"` })
-		chars += text.length
+		chars += stored.length
 		if (chars < charsPerStatement && index < texts.length - 1) continue
 		if (!insertMany(work, definition, first + results.length - rows.length, rows)) return null
 		rows = []

@@ -1,14 +1,16 @@
 import type { CollectionInfo } from '../../core/contract.ts'
 import { collectionsMax, schemaChangeSyncRecordsMax } from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
+import { escapeToken } from '../../core/schema/json.ts'
 import { parseSchema, type Schema, sameRules } from '../../core/schema.ts'
-import { identifier, type Sql } from '../../db/shard/sql.ts'
-import { type Definition, listDefinitions, saveDefinition, type UniqueColumn } from './definition.ts'
+import { identifier } from '../../db/shard/sql.ts'
+import { planColumns } from './columns.ts'
+import { type Definition, listDefinitions, saveDefinition, type ValueColumn } from './definition.ts'
 import { unknownCollection } from './records.ts'
 import { refuseDrop } from './restricted.ts'
 import { beginChange, finishChange, journalSchema, stepChange } from './schema-change.ts'
 import { keepsTable } from './snapshot.ts'
-import { createIndexes, createUniqueIndex } from './tables.ts'
+import { createColumnIndex, createIndexes } from './tables.ts'
 import type { Work } from './work.ts'
 
 type Put = Outcome<{ collection: CollectionInfo; created: boolean; position: number }>
@@ -70,7 +72,7 @@ function createCollection(work: Work, name: string, schema: Schema, schemaText: 
 		'SELECT count(*) AS collections FROM collection',
 	)[0] ?? { collections: 0 }
 	if (collections >= collectionsMax) return refuse('limit_exceeded', `a tenant may have ${collectionsMax} collections`)
-	const { number, uniques } = createTable(work.sql, schema)
+	const { number, uniques } = createTable(work, schema)
 	saveDefinition(work, {
 		name,
 		number,
@@ -85,24 +87,24 @@ function createCollection(work: Work, name: string, schema: Schema, schemaText: 
 	return accept({ collection: getInfo(work, name), created: true, position })
 }
 
-/** Makes the table of a new collection, with its indexes. */
-export function createTable(sql: Sql, schema: Schema): { number: number; uniques: UniqueColumn[] } {
+/** Makes the table of a new collection, with its indexes. @throws KeyAbsent when it needs a key of the tenant's to be kept */
+export function createTable({ sql, vault }: Work, schema: Schema): { number: number; uniques: ValueColumn[] } {
+	// A collection that encrypts must not come into being before there is a key.
+	if (schema.encrypted.length > 0) vault.newest()
 	const number = sql.all<{ number: number }>(
 		'UPDATE tenant SET collections_created = collections_created + 1 RETURNING collections_created AS number',
 	)[0]?.number
 	if (number === undefined) throw new Error('the tenant row is missing')
 
 	const table = identifier(`c_${number}`)
-	const uniques = [...schema.fields.values()].flatMap((field, index): UniqueColumn[] =>
-		field.unique ? [{ property: field.name, column: `u_${index}`, mode: field.unique }] : [],
-	)
+	const uniques = planColumns(schema, [], () => vault.newest())
 	const columns = uniques.map(({ column }) => `, ${identifier(column)}`).join('')
 	// Without a rowid an insert is billed as one written row instead of two.
 	sql.all(
 		`CREATE TABLE ${table} (id TEXT PRIMARY KEY, version INTEGER NOT NULL, seq INTEGER NOT NULL, created_at INTEGER NOT NULL,
 			updated_at INTEGER NOT NULL, data TEXT NOT NULL${columns}) WITHOUT ROWID`,
 	)
-	for (const { column } of uniques) createUniqueIndex(sql, number, column)
+	for (const column of uniques) createColumnIndex(sql, number, column)
 	createIndexes(sql, number, schema)
 	return { number, uniques }
 }
@@ -113,6 +115,14 @@ function changeSchema(work: Work, present: Definition, schema: Schema, schemaTex
 		return accept({ collection: infoOf(work, present), created: false, position: work.journal.head })
 	}
 	const records = work.journal.totals.records(present.number)
+	const moved = movesEncryption(present.schema, schema)
+	if (records > 0 && moved.length > 0)
+		return refuse('schema_conflict', 'encryption can be put on or taken off a property only before there are records', {
+			errors: moved.map((name) => ({
+				pointer: `/schema/properties/${escapeToken(name)}/x-personal`,
+				detail: 'must stay as it is while the collection has records',
+			})),
+		})
 	const checks = !sameRules(JSON.parse(present.schemaText), JSON.parse(schemaText))
 	beginChange(work, present, schema, schemaText, records)
 	if (records <= schemaChangeSyncRecordsMax) {
@@ -121,6 +131,12 @@ function changeSchema(work: Work, present: Definition, schema: Schema, schemaTex
 		if (!outcome.ok) return outcome
 	}
 	return accept({ collection: getInfo(work, present.name), created: false, position: work.journal.head })
+}
+
+/** The properties that only one of two schemas keeps encrypted. */
+function movesEncryption(before: Schema, after: Schema): string[] {
+	const only = (some: Schema, other: Schema) => some.encrypted.filter((name) => !other.encrypted.includes(name))
+	return [...only(before, after), ...only(after, before)]
 }
 
 /** Whether the change that just began has unique values to compute. */

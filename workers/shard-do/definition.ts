@@ -4,11 +4,15 @@ import { parseSchema, type Schema } from '../../core/schema.ts'
 import { identifier, type Sql } from '../../db/shard/sql.ts'
 import type { Work } from './work.ts'
 
-/** A column that holds the normalised values of a unique property. */
-export interface UniqueColumn {
+/** A column that holds the normalised values of a unique property, or a blind index of an encrypted one. */
+export interface ValueColumn {
 	property: string
 	column: string
 	mode: 'exact' | 'ci'
+	/** The version of the tenant's key that blinds the values; absent where they rest as they are. */
+	key?: number
+	/** Set where several records may have the same value. */
+	shared?: true
 }
 
 /** A collection as writes need it: its compiled schema and its statements. */
@@ -20,9 +24,10 @@ export interface Definition {
 	version: number
 	schemaText: string
 	schema: Schema
-	uniques: UniqueColumn[]
+	/** Blind indexes are among them. */
+	uniques: ValueColumn[]
 	/** The schema that a running change will put in force; writes must satisfy both. */
-	next: { schema: Schema; schemaText: string; uniques: UniqueColumn[]; cursor: string } | null
+	next: { schema: Schema; schemaText: string; uniques: ValueColumn[]; cursor: string } | null
 	change: SchemaChange | null
 	createdAt: number
 	updatedAt: number
@@ -31,7 +36,7 @@ export interface Definition {
 /** A change of schema as it rests in the collection's row. */
 export interface StoredChange extends SchemaChange {
 	schema: string
-	uniques: UniqueColumn[]
+	uniques: ValueColumn[]
 	/** The last record id that was checked. */
 	cursor: string
 }
@@ -102,7 +107,7 @@ export function saveDefinition(
 		number: number
 		version: number
 		schema: string
-		uniques: UniqueColumn[]
+		uniques: ValueColumn[]
 		change: StoredChange | null
 		createdAt: number
 		updatedAt: number

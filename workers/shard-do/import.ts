@@ -17,9 +17,10 @@ import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { parseSchema } from '../../core/schema.ts'
 import { identifier, type SqlValue } from '../../db/shard/sql.ts'
 import { createTable } from './collections.ts'
+import { columnValues } from './columns.ts'
 import { type Definition, loadStaged, stagedCollections } from './definition.ts'
 import { faultsOf, insertJob, type JobRow, jobsOf, loadJob, saveJob } from './jobs.ts'
-import { checkUniques, readData } from './records.ts'
+import { readData, textToStore } from './records.ts'
 import { takeOverRestrictions } from './restriction.ts'
 import { journalSchema } from './schema-change.ts'
 import { attempt, type Work } from './work.ts'
@@ -143,7 +144,7 @@ function begin(work: Work, collection: string, text: string): ArchiveFault[] {
 	if (!read.ok) return fault(read.refusal.detail)
 	const parsed = parseSchema(read.value)
 	if (!parsed.ok) return fault(parsed.refusal.errors?.[0]?.detail ?? parsed.refusal.detail)
-	const { number, uniques } = createTable(work.sql, parsed.value)
+	const { number, uniques } = createTable(work, parsed.value)
 	work.sql.all(
 		`INSERT INTO import_collection (name, number, version, schema, uniques, change, created_at, updated_at)
 		VALUES (?, ?, 1, ?, ?, NULL, ?, ?)`,
@@ -167,10 +168,12 @@ function fill(work: Work, seq: number, collection: string, step: ImportStep): Ar
 	for (const [index, [id, version, createdAt, updatedAt, data]] of all.entries()) {
 		const line = step.firstLine + index
 		const read = readData(work, definition, data)
-		const values = read.ok ? checkUniques(definition, read.value) : read
+		if (!read.ok) return placed(file, line, read)
+		const values = columnValues(work, definition, read.value)
 		if (!values.ok) return placed(file, line, values)
-		rows.push([id, version, createdAt, updatedAt, data, ...values.value])
-		chars += data.length
+		const stored = textToStore(work, definition, id, data, read.value)
+		rows.push([id, version, createdAt, updatedAt, stored, ...values.value])
+		chars += stored.length
 		if (chars < charsPerStatement && index < all.length - 1) continue
 		const clash = insertRows(work, definition, seq, rows)
 		if (clash !== null) return [{ file, line: line - rows.length + 1 + clash, detail: 'a unique value is there twice' }]

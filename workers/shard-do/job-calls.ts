@@ -22,7 +22,7 @@ export function runJobCall(work: Work, segments: Segments, id: string, call: Job
 			return { ok: true, value: {} }
 	}
 	if (job.state !== 'running') return { ok: false, reason: 'gone' }
-	if (call.name === 'export.read') return { ok: true, value: readSnapshot(work.sql, segments, call.cursor) }
+	if (call.name === 'export.read') return { ok: true, value: readSnapshot(work, segments, call.cursor) }
 	if (job.revision !== call.revision) return { ok: false, reason: 'overtaken' }
 	switch (call.name) {
 		case 'fail':

@@ -1,15 +1,16 @@
-import { bindQuery } from '../../core/bind.ts'
-import type { Precondition, RecordPage, StoredRecord, Written } from '../../core/contract.ts'
+import { type Blind, bindQuery } from '../../core/bind.ts'
+import type { Operations, Precondition, RecordPage, StoredRecord, Written } from '../../core/contract.ts'
 import { mintId } from '../../core/ids.ts'
 import type { JsonObject } from '../../core/json.ts'
-import { recordBytesMax, scanRowsMax, uniqueTextBytesMax } from '../../core/limits.ts'
+import { recordBytesMax, scanRowsMax } from '../../core/limits.ts'
 import { mergePatch } from '../../core/merge-patch.ts'
-import { type ListQuery, propertyKey } from '../../core/query.ts'
+import { isBuiltIn, propertyKey, type RawFilter, type Scalar } from '../../core/query.ts'
 import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
 import { rowHash } from '../../core/row-hash.ts'
-import { normaliseUnique } from '../../core/schema.ts'
 import { listRecords } from '../../db/shard/list.ts'
-import type { Definition, UniqueColumn } from './definition.ts'
+import type { SqlValue } from '../../db/shard/sql.ts'
+import { columnsToFill, columnValue, columnValues } from './columns.ts'
+import type { Definition } from './definition.ts'
 import { forgetRestricted, isRestricted, refuseChange, refuseData } from './restricted.ts'
 import { keepRecord } from './snapshot.ts'
 import type { Work } from './work.ts'
@@ -52,7 +53,7 @@ export function patchRecord(
 	if (!present) return unknownRecord()
 	const failed = preconditionFailed(present, takes.ifMatch, null)
 	if (failed) return failed
-	const merged = mergePatch(JSON.parse(present.data), JSON.parse(takes.patch))
+	const merged = mergePatch(JSON.parse(textFromStore(work, definition, present)), JSON.parse(takes.patch))
 	return write(work, definition, present, takes.id, JSON.stringify(merged))
 }
 
@@ -80,17 +81,17 @@ export function getRecord(work: Work, takes: { collection: string; id: string })
 	const definition = work.catalog.definition(takes.collection)
 	if (!definition) return unknownCollection(takes.collection)
 	const record = readRecord(work, definition, takes.id)
-	return record ? accept({ record }) : unknownRecord()
+	return record ? accept({ record: opened(work, definition, record) }) : unknownRecord()
 }
 
-export function listCollectionRecords(
-	work: Work,
-	takes: { collection: string; query: ListQuery },
-): Outcome<RecordPage> {
+export function listCollectionRecords(work: Work, takes: Operations['record.list']['takes']): Outcome<RecordPage> {
 	const definition = work.catalog.definition(takes.collection)
 	if (!definition) return unknownCollection(takes.collection)
+	const exposed = takes.inAddress ? exposedFields(takes.query.filter, definition) : []
+	if (exposed.length > 0)
+		return refuse('invalid_filter', 'an encrypted value must not stand in an address', { errors: exposed })
 	const { schema } = definition
-	const bound = bindQuery(takes.query, schema.fields, schema.properties)
+	const bound = bindQuery(takes.query, fieldsToBind(work, definition), schema.properties)
 	if (!bound.ok) return bound
 	const listed = listRecords(
 		work.sql,
@@ -104,7 +105,8 @@ export function listCollectionRecords(
 		{ scanRowsMax },
 	)
 	if (!listed.ok) return listed
-	const { rows, next, count } = listed.value
+	const { next, count } = listed.value
+	const rows = listed.value.rows.map((row) => opened(work, definition, row))
 	const { select } = takes.query
 	return accept({ records: select ? rows.map((row) => ({ ...row, data: pick(row.data, select) })) : rows, next, count })
 }
@@ -120,12 +122,54 @@ function indexedFields(definition: Definition): Set<string> {
 	return indexed
 }
 
-export function uniqueValue(
-	data: Record<string, unknown>,
-	unique: Pick<UniqueColumn, 'property' | 'mode'>,
-): string | number | null {
-	const value = Object.hasOwn(data, unique.property) ? data[unique.property] : null
-	return normaliseUnique(value as string | number | boolean | null, unique.mode)
+/** The fields of a collection, with the way to the values of those that are encrypted. */
+function fieldsToBind(work: Work, definition: Definition): Parameters<typeof bindQuery>[1] {
+	const { schema, uniques } = definition
+	if (schema.encrypted.length === 0) return schema.fields
+	const blindOf = (name: string): Blind | null => {
+		const column = uniques.find(({ property }) => property === name)
+		if (!column) return null
+		const hide = (value: Scalar) => String(columnValue(work, definition, column, { [name]: value }))
+		return { column: column.column, hide }
+	}
+	const fields = [...schema.fields.values()].map(({ name, type, encrypted }) =>
+		encrypted ? ([name, { type, blind: blindOf(name) }] as const) : ([name, { type }] as const),
+	)
+	return new Map(fields)
+}
+
+/** Conditions on encrypted properties in an address, which others write down: proxies, histories, logs. */
+function exposedFields(filter: RawFilter | null, definition: Definition): Fault[] {
+	if (filter === null || definition.schema.encrypted.length === 0) return []
+	if (filter.kind === 'not') return exposedFields(filter.filter, definition)
+	if ('filters' in filter) return filter.filters.flatMap((part) => exposedFields(part, definition))
+	if (isBuiltIn(filter.field)) return []
+	const property = filter.field.startsWith('data.') ? filter.field.slice('data.'.length) : filter.field
+	if (!definition.schema.encrypted.includes(property)) return []
+	const detail = `is encrypted: ask by POST /v1/collections/${definition.name}/records/search`
+	return [{ pointer: filter.pointer, detail }]
+}
+
+/** A record as its readers see it. */
+export function opened<R extends { id: string; data: string }>(work: Work, definition: Definition, record: R): R {
+	return definition.schema.encrypted.length === 0
+		? record
+		: { ...record, data: textFromStore(work, definition, record) }
+}
+
+/** The text that rests for a record's data, of which `data` is the parsed form. */
+export function textToStore(work: Work, definition: Definition, id: string, text: string, data: JsonObject): string {
+	const { number, schema } = definition
+	if (schema.encrypted.length === 0) return text
+	return work.vault.seal({ collection: number, record: id }, schema.encrypted, data)
+}
+
+export function textFromStore(
+	{ vault }: Work,
+	{ number, schema }: Pick<Definition, 'number' | 'schema'>,
+	{ id, data }: { id: string; data: string },
+): string {
+	return schema.encrypted.length === 0 ? data : vault.open({ collection: number, record: id }, data)
 }
 
 function unknownRecord(): Outcome<never> {
@@ -186,19 +230,20 @@ function write(
 	if (!data.ok) return data
 	const kept = (present && refuseChange(work, definition, id)) ?? refuseData(work, definition, data.value)
 	if (kept) return kept
-	const checked = checkUniques(definition, data.value)
+	const checked = columnValues(work, definition, data.value)
 	if (!checked.ok) return checked
 	const values = checked.value
+	const stored = textToStore(work, definition, id, text, data.value)
 
 	const version = (present?.version ?? 0) + 1
 	const createdAt = present?.createdAt ?? work.now
 	if (present && work.catalog.snapshot()) keepRecord(work.sql, definition.number, id)
 	const op = present ? 'update' : 'create'
 	const seq = work.journal.append({ op, collection: definition, id, version })
-	const columns = uniquesOf(definition).map(({ column }) => column)
+	const columns = columnsToFill(definition).map(({ column }) => column)
 	const written = present
-		? work.sql.all(updateStatement(definition.table, columns), version, seq, work.now, text, ...values, id)
-		: work.sql.all(insertStatement(definition.table, columns), id, version, seq, createdAt, work.now, text, ...values)
+		? work.sql.all(updateStatement(definition.table, columns), version, seq, work.now, stored, ...values, id)
+		: work.sql.all(insertStatement(definition.table, columns), id, version, seq, createdAt, work.now, stored, ...values)
 	// What a unique index kept out is told by name; the journal entry goes with the operation's savepoint (U1).
 	if (written.length === 0) return uniqueClash(work, definition, id, values)
 	const record = { id, version, seq, createdAt, updatedAt: work.now, data: text }
@@ -220,27 +265,6 @@ export function readData(work: Work, definition: Definition, text: string): Outc
 	return refuse('validation_failed', 'the data does not fit the schema of the collection', { errors: faults })
 }
 
-/** The normalised unique values of a record, in the order of the columns that they go into. */
-export function checkUniques(
-	definition: Definition,
-	data: Record<string, unknown>,
-): Outcome<(string | number | null)[]> {
-	const uniques = uniquesOf(definition)
-	const values = uniques.map((unique) => uniqueValue(data, unique))
-	const index = values.findIndex((value) => typeof value === 'string' && Buffer.byteLength(value) > uniqueTextBytesMax)
-	const unique = uniques[index]
-	if (!unique) return accept(values)
-	const errors = [{ pointer: `/${unique.property}`, detail: `a unique text may take ${uniqueTextBytesMax} bytes` }]
-	return refuse('validation_failed', 'the data does not fit the schema of the collection', { errors })
-}
-
-/** The columns to fill: those in force, and those that a running change of schema is filling. */
-function uniquesOf(definition: Definition): UniqueColumn[] {
-	const { uniques, next } = definition
-	if (!next) return uniques
-	return [...uniques, ...next.uniques.filter((coming) => !uniques.some((present) => present.column === coming.column))]
-}
-
 function insertStatement(table: string, columns: string[]): string {
 	const names = ['id', 'version', 'seq', 'created_at', 'updated_at', 'data', ...columns]
 	return `INSERT OR IGNORE INTO ${table} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')}) RETURNING 1 AS one`
@@ -252,15 +276,10 @@ function updateStatement(table: string, columns: string[]): string {
 }
 
 /** Names the first unique property whose value another record has. */
-function uniqueClash(
-	work: Work,
-	definition: Definition,
-	id: string,
-	values: (string | number | null)[],
-): Outcome<never> {
-	for (const [index, { column, property }] of definition.uniques.entries()) {
+function uniqueClash(work: Work, definition: Definition, id: string, values: SqlValue[]): Outcome<never> {
+	for (const [index, { column, property, shared }] of definition.uniques.entries()) {
 		const value = values[index] ?? null
-		if (value === null) continue
+		if (value === null || shared) continue
 		const holder = work.sql.all(`SELECT 1 AS one FROM ${definition.table} WHERE ${column} = ? AND id <> ?`, value, id)
 		if (holder.length === 0) continue
 		const constraint = `${definition.name}.${property}`

@@ -1,11 +1,12 @@
 import { schemaOffendersMax } from '../../core/limits.ts'
 import { accept, type Fault, type Outcome, refuse } from '../../core/refusal.ts'
 import type { Schema } from '../../core/schema.ts'
-import { identifier, type SqlValue } from '../../db/shard/sql.ts'
-import { type Definition, loadNumbered, type StoredChange, saveDefinition, type UniqueColumn } from './definition.ts'
-import { uniqueValue, unknownCollection } from './records.ts'
+import { identifier } from '../../db/shard/sql.ts'
+import { columnValue, planColumns } from './columns.ts'
+import { type Definition, loadNumbered, type StoredChange, saveDefinition, type ValueColumn } from './definition.ts'
+import { textFromStore, unknownCollection } from './records.ts'
 import { restrictAnew } from './restriction.ts'
-import { createIndexes, createUniqueIndex, dropUniqueIndex } from './tables.ts'
+import { createColumnIndex, createIndexes, dropColumnIndex } from './tables.ts'
 import type { Work } from './work.ts'
 
 /** Rows read at once; keeps the memory of a change small, however large the collection. */
@@ -22,7 +23,8 @@ export function beginChange(
 	schemaText: string,
 	records: number,
 ): void {
-	const uniques = planUniques(present, schema)
+	if (schema.encrypted.length > 0) work.vault.newest()
+	const uniques = planColumns(schema, present.uniques, () => work.vault.newest())
 	const columns = work.sql
 		.all<{ name: string }>(`SELECT name FROM pragma_table_info(?)`, present.table)
 		.map((row) => row.name)
@@ -59,14 +61,14 @@ export function stepChange(work: Work, name: string, rowsMax: number): Outcome<{
 			Math.min(pageRows, rowsMax - done),
 		)
 		for (const { id, data } of rows) {
-			const value = JSON.parse(data) as Record<string, unknown>
+			const value = JSON.parse(textFromStore(work, definition, { id, data })) as Record<string, unknown>
 			faults.push(
 				...next.schema
 					.validate(value)
 					.map((fault) => ({ pointer: `/records/${id}${fault.pointer}`, detail: fault.detail })),
 			)
 			if (filled.length > 0) {
-				const values: SqlValue[] = filled.map((unique) => uniqueValue(value, unique))
+				const values = filled.map((column) => columnValue(work, definition, column, value))
 				work.sql.all(`UPDATE ${definition.table} SET ${set} WHERE id = ?`, ...values, id)
 			}
 			cursor = id
@@ -100,11 +102,11 @@ export function finishChange(work: Work, name: string): Outcome<{ done: boolean 
 	const clashes = next.uniques.flatMap((unique) => clashesOf(work, definition, unique))
 	if (clashes.length > 0) return offended(clashes.slice(0, schemaOffendersMax))
 	for (const { column } of definition.uniques) {
-		if (!next.uniques.some((coming) => coming.column === column)) dropUniqueIndex(work.sql, definition.number, column)
+		if (!next.uniques.some((coming) => coming.column === column)) dropColumnIndex(work.sql, definition.number, column)
 	}
-	for (const { column } of next.uniques) {
-		if (!definition.uniques.some((present) => present.column === column))
-			createUniqueIndex(work.sql, definition.number, column)
+	for (const coming of next.uniques) {
+		if (!definition.uniques.some((present) => present.column === coming.column))
+			createColumnIndex(work.sql, definition.number, coming)
 	}
 	createIndexes(work.sql, definition.number, next.schema)
 	const version = definition.version + 1
@@ -150,22 +152,8 @@ function save(work: Work, definition: Definition, change: StoredChange): void {
 	saveDefinition(work, { name, number, version, schema, uniques, change, createdAt, updatedAt })
 }
 
-/** Keeps the column of a unique property that stays as it was; a new one gets the first column that is not in use. */
-function planUniques(present: Definition, schema: Schema): UniqueColumn[] {
-	const used = new Set(present.uniques.map(({ column }) => column))
-	let place = 0
-	return [...schema.fields.values()].flatMap((field): UniqueColumn[] => {
-		if (!field.unique) return []
-		const kept = present.uniques.find((unique) => unique.property === field.name && unique.mode === field.unique)
-		if (kept) return [kept]
-		while (used.has(`u_${place}`)) place++
-		used.add(`u_${place}`)
-		return [{ property: field.name, column: `u_${place}`, mode: field.unique }]
-	})
-}
-
-function clashesOf(work: Work, definition: Definition, unique: UniqueColumn): Fault[] {
-	const { column, property } = unique
+function clashesOf(work: Work, definition: Definition, { column, property, shared }: ValueColumn): Fault[] {
+	if (shared) return []
 	return work.sql
 		.all<{ id: string }>(
 			`SELECT max(id) AS id FROM ${definition.table} WHERE ${column} IS NOT NULL GROUP BY ${column} HAVING count(*) > 1 LIMIT ?`,

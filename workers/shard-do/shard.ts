@@ -25,6 +25,7 @@ import type { RandomBytes } from '../../core/ids.ts'
 import type { JobCall, JobCallName, JobReply, JobRequest } from '../../core/job.ts'
 import { shardBytesMax } from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
+import type { WrappedKey } from '../../core/tenant-key.ts'
 import { isProvisioned, migrate } from '../../db/shard/migrate.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import { type Authorised, authorise, tenantErased, unknownKey } from './access.ts'
@@ -47,6 +48,7 @@ import { applyLedger } from './subjects.ts'
 import { survey } from './survey.ts'
 import { insertTenant, isSame, noteHold } from './tenant.ts'
 import { Upkeep } from './upkeep.ts'
+import { Vault } from './vault.ts'
 import { WebhookFeed } from './webhook-feed.ts'
 import { attempt, StorageGauge, seal, type Work } from './work.ts'
 
@@ -64,6 +66,8 @@ export interface ShardPorts {
 	announce(message: Announcement): Promise<void>
 	/** A keyed hash of a data subject's id. */
 	hashSubject(subject: string): string
+	/** Opens a key of this tenant's; null when no master secret of this deployment does. */
+	unwrapKey(wrapped: WrappedKey): Uint8Array | null
 	/** Empties the storage for good, the alarm included. */
 	deleteAll(): Promise<void>
 }
@@ -78,6 +82,7 @@ const clockSkewMsMax = 60_000
 export class Shard {
 	readonly #ports: ShardPorts
 	readonly #catalog: Catalog
+	readonly #vault: Vault
 	readonly #idempotencies: Idempotencies
 	readonly #pages: PageReader
 	readonly #rate = new Rate()
@@ -96,6 +101,7 @@ export class Shard {
 		this.#ports = ports
 		this.#storage = new StorageGauge(ports.sql)
 		this.#catalog = new Catalog(ports.sql, ports.random)
+		this.#vault = new Vault({ ...ports, tenant: () => this.#catalog.tenant().id })
 		this.#pages = new PageReader(ports.sql, this.#catalog)
 		this.#idempotencies = new Idempotencies(ports.sql)
 		this.#segments = new Segments(ports.sql)
@@ -136,7 +142,7 @@ export class Shard {
 		const work = { ...this.#workFor(command, now), storageBytesMax: tenant.storage_bytes }
 		const rule = ruleOf<N>(operation.name)
 		if (command.idempotency) {
-			const earlier = recallAnswer(this.#idempotencies, command, command.idempotency, now)
+			const earlier = recallAnswer(this.#idempotencies, command, command.idempotency, now, this.#vault)
 			if (!earlier.ok) return { ...earlier, ...rest }
 			if (earlier.value !== null) return { ...accept(earlier.value), ...rest, replayed: true }
 		}
@@ -161,6 +167,7 @@ export class Shard {
 	 */
 	admit(control: Control | null): boolean {
 		const admitted = this.#erasing.admit(control, this.#journal !== null)
+		this.#vault.take(admitted && control?.state === 'active' ? (control.keys ?? []) : [])
 		if (!isProvisioned(this.#ports.sql)) this.#journal = null
 		if (!admitted || !this.#journal || !control || this.#isFenced()) return admitted
 		this.#follow(this.#journal, control)
@@ -425,6 +432,7 @@ export class Shard {
 			storageBytesMax: shardBytesMax,
 			storage: this.#storage,
 			hashSubject: this.#ports.hashSubject,
+			vault: this.#vault,
 			jobsChanged: () => {
 				this.#jobs.changed()
 				this.#arm()

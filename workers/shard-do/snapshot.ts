@@ -6,8 +6,10 @@
  */
 import type { ExportCursor, ExportPage } from '../../core/job.ts'
 import { exportPageBytes, exportPageRecordsMax } from '../../core/limits.ts'
-import { identifier, type Sql } from '../../db/shard/sql.ts'
+import { parseSchema } from '../../core/schema.ts'
+import { identifier, type Sql, type SqlValue } from '../../db/shard/sql.ts'
 import type { Segments } from './segments.ts'
+import type { Work } from './work.ts'
 
 /** Begins a snapshot of everything as it is now, at journal position `seq`. There is one at a time. */
 export function beginSnapshot(sql: Sql, job: string, seq: number): void {
@@ -55,6 +57,8 @@ export function passSnapshot(sql: Sql, job: string, { source, after }: ExportCur
 	sql.all('UPDATE snapshot SET source = ?, after = ? WHERE job = ?', source, after, job)
 }
 
+type SnapshotPorts = Pick<Work, 'sql' | 'vault'>
+
 interface Source {
 	name: string
 	number: number
@@ -62,14 +66,18 @@ interface Source {
 }
 
 /** The page at a cursor; null when every source has ended. */
-export function readSnapshot(sql: Sql, segments: Segments, cursor: ExportCursor): ExportPage | null {
+export function readSnapshot(
+	{ sql, vault }: SnapshotPorts,
+	segments: Segments,
+	cursor: ExportCursor,
+): ExportPage | null {
 	const seq = sql.all<{ seq: number }>('SELECT seq FROM snapshot')[0]?.seq
 	if (seq === undefined) throw new Error('there is no snapshot to read')
 	const source = sql.all<Source>(
 		'SELECT name, number, schema FROM snapshot_collection WHERE source = ?',
 		cursor.source,
 	)[0]
-	if (source) return readCollection(sql, source, seq, cursor)
+	if (source) return readCollection({ sql, vault }, source, seq, cursor)
 	const { sources } = sql.all<{ sources: number }>('SELECT count(*) AS sources FROM snapshot_collection')[0] ?? {
 		sources: 0,
 	}
@@ -79,7 +87,12 @@ export function readSnapshot(sql: Sql, segments: Segments, cursor: ExportCursor)
 /** What a line has besides its data: names, the longest id, times. */
 const lineBytes = 260
 
-function readCollection(sql: Sql, { name, number, schema }: Source, seq: number, cursor: ExportCursor): ExportPage {
+function readCollection(
+	{ sql, vault }: SnapshotPorts,
+	{ name, number, schema }: Source,
+	seq: number,
+	cursor: ExportCursor,
+): ExportPage {
 	const table = identifier(`c_${number}`)
 	// First the sizes, because a page is bounded by bytes and the engine would refuse a text that is too long.
 	const ahead = sql.all<{ id: string; bytes: number }>(
@@ -102,24 +115,52 @@ function readCollection(sql: Sql, { name, number, schema }: Source, seq: number,
 	const last = (fits === -1 ? ahead.at(-1) : ahead[fits - 1])?.id ?? cursor.after
 	const ended = fits === -1 && ahead.length < exportPageRecordsMax
 	const columns = 'id, version, created_at, updated_at, data'
+	const rows = {
+		text: `SELECT ${columns} FROM ${table} WHERE id > ? AND id <= ? AND seq <= ?
+			UNION ALL SELECT ${columns} FROM snapshot_record WHERE number = ? AND id > ? AND id <= ?`,
+		bindings: [cursor.after, last, seq, number, cursor.after, last],
+	}
+	const next = ended ? { source: cursor.source + 1, after: '' } : { source: cursor.source, after: last }
+	const printed = encrypts(schema) ? printOpened({ sql, vault }, number, rows) : printLines(sql, rows)
+	return { collection: name, schema, ...printed, next, ended }
+}
+
+interface Rows {
+	text: string
+	bindings: SqlValue[]
+}
+
+type Printed = Pick<ExportPage, 'lines' | 'records'>
+
+/** Prints rows without any of them passing through JavaScript. */
+function printLines(sql: Sql, { text, bindings }: Rows): Printed {
 	const page = sql.all<{ records: number; lines: Uint8Array | ArrayBuffer | null }>(
 		`SELECT count(*) AS records, CAST(group_concat(line, '') AS BLOB) AS lines FROM (
 			SELECT '{"id":"' || id || '","version":' || version || ',"created_at":"' || ${timeText('created_at')} || '","updated_at":"'
 				|| ${timeText('updated_at')} || '","data":' || data || '}' || char(10) AS line
-			FROM (
-				SELECT ${columns} FROM ${table} WHERE id > ? AND id <= ? AND seq <= ?
-				UNION ALL SELECT ${columns} FROM snapshot_record WHERE number = ? AND id > ? AND id <= ?
-			) ORDER BY id)`,
-		cursor.after,
-		last,
-		seq,
-		number,
-		cursor.after,
-		last,
+			FROM (${text}) ORDER BY id)`,
+		...bindings,
 	)[0]
-	const next = ended ? { source: cursor.source + 1, after: '' } : { source: cursor.source, after: last }
-	const lines = new Uint8Array(page?.lines ?? [])
-	return { collection: name, schema, lines, records: page?.records ?? 0, next, ended }
+	return { lines: new Uint8Array(page?.lines ?? []), records: page?.records ?? 0 }
+}
+
+/** The same for records whose encrypted properties have to be opened: an archive is worth nothing without the tenant's key. */
+function printOpened({ sql, vault }: SnapshotPorts, collection: number, { text, bindings }: Rows): Printed {
+	const rows = sql.all<{ id: string; version: number; created_at: number; updated_at: number; data: string }>(
+		`SELECT * FROM (${text}) ORDER BY id`,
+		...bindings,
+	)
+	const lines = rows.map(({ id, version, created_at: createdAt, updated_at: updatedAt, data }) => {
+		const [created, updated] = [createdAt, updatedAt].map((at) => new Date(at).toISOString())
+		const opened = vault.open({ collection, record: id }, data)
+		return `{"id":"${id}","version":${version},"created_at":"${created}","updated_at":"${updated}","data":${opened}}\n`
+	})
+	return { lines: new Uint8Array(Buffer.from(lines.join(''))), records: rows.length }
+}
+
+function encrypts(schema: string): boolean {
+	const parsed = parseSchema(JSON.parse(schema))
+	return parsed.ok && parsed.value.encrypted.length > 0
 }
 
 /** RFC 3339 with milliseconds, by whole numbers only. */

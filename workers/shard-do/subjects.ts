@@ -7,7 +7,7 @@ import { listSubjectDefinitions, loadNumbered, subjectFields } from './definitio
 import { clearExport } from './export.ts'
 import { dropAnswersAbout } from './idempotency.ts'
 import { listJobs } from './jobs.ts'
-import { removeRecord } from './records.ts'
+import { opened, removeRecord } from './records.ts'
 import { restrictedRecordsOf } from './restricted.ts'
 import { idsOf, subjectsOf } from './subject-records.ts'
 import { insertRequest, openRequest, settleRequest } from './subject-register.ts'
@@ -121,7 +121,7 @@ function recordsOf(
 			bytes += Buffer.byteLength(record.data)
 			const isFull = found.records.length === limit || (found.records.length > 0 && bytes > bodyBytesMax)
 			if (isFull) return { ...found, more: true }
-			found.records.push({ collection, record })
+			found.records.push({ collection, record: opened(work, definition, record) })
 			found.last = { collection, id: record.id }
 		}
 	}

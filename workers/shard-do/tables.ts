@@ -1,14 +1,15 @@
 import type { Schema } from '../../core/schema.ts'
 import { fieldExpression } from '../../db/shard/list.ts'
 import { identifier, type Sql } from '../../db/shard/sql.ts'
+import type { ValueColumn } from './definition.ts'
 
-export function createUniqueIndex(sql: Sql, number: number, column: string): void {
-	sql.all(
-		`CREATE UNIQUE INDEX ${identifier(`c_${number}_${column}`)} ON ${identifier(`c_${number}`)} (${identifier(column)})`,
-	)
+/** Equal values come in the order of their ids, because the table has no rowid that an index could end with instead. */
+export function createColumnIndex(sql: Sql, number: number, { column, shared }: ValueColumn): void {
+	const index = identifier(`c_${number}_${column}`)
+	sql.all(`CREATE ${shared ? '' : 'UNIQUE'} INDEX ${index} ON ${identifier(`c_${number}`)} (${identifier(column)})`)
 }
 
-export function dropUniqueIndex(sql: Sql, number: number, column: string): void {
+export function dropColumnIndex(sql: Sql, number: number, column: string): void {
 	sql.all(`DROP INDEX IF EXISTS ${identifier(`c_${number}_${column}`)}`)
 }
 
@@ -18,7 +19,7 @@ export function createIndexes(sql: Sql, number: number, schema: Schema): void {
 	const wanted = new Map<string, string>()
 	// Without one, finding a person's records would read all of the collection.
 	for (const field of schema.fields.values())
-		if (field.index || field.name === schema.subject)
+		if ((field.index && !field.encrypted) || field.name === schema.subject)
 			wanted.set(fieldExpression(field.name), `${fieldExpression(field.name)}, id`)
 	for (const name of schema.indexMeta) wanted.set(name, `${name}, id`)
 

@@ -22,10 +22,12 @@ import { parseTenantId, type TenantId } from '../../core/ids.ts'
 import type { JobCallName, JobReply, JobRequest } from '../../core/job.ts'
 import { pooled } from '../../core/random.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
+import type { WrappedKey } from '../../core/tenant-key.ts'
 import { Admission } from './admission.ts'
 import { objectSql } from './object-sql.ts'
 import { Shard } from './shard.ts'
 import { Turn } from './turn.ts'
+import { KeyAbsent } from './vault.ts'
 
 /** What `workers/main.ts` gives the object: the way to the consumer and to the log. */
 export interface TenantShardPorts {
@@ -34,6 +36,10 @@ export interface TenantShardPorts {
 	hashSubject(tenant: TenantId, subject: string): string
 	/** Notes in the control object that a data subject was erased; noting it again changes nothing. */
 	enterLedger(tenant: TenantId, entry: LedgerEntry): Promise<Outcome<true>>
+	/** Opens a key of the tenant's; null when no master secret of this deployment does. */
+	unwrapKey(tenant: TenantId, wrapped: WrappedKey): Uint8Array | null
+	/** Gives the tenant a key in its control object, unless it has one. */
+	ensureKey(tenant: TenantId): Promise<void>
 	/** Reads the control object of this object's tenant. */
 	readControl(tenant: TenantId): Promise<Control | null>
 	log(level: 'info' | 'error', event: string, fields: Record<string, string | number | boolean | null>): void
@@ -75,6 +81,7 @@ export class TenantShard<Env> extends DurableObject<Env> {
 				return ports.announce(wakeUp)
 			},
 			hashSubject: (subject) => ports.hashSubject(this.#tenant(), subject),
+			unwrapKey: (wrapped) => ports.unwrapKey(this.#tenant(), wrapped),
 			deleteAll: () => ctx.storage.deleteAll(),
 		})
 		this.#admission = new Admission({
@@ -99,6 +106,16 @@ export class TenantShard<Env> extends DurableObject<Env> {
 			const admitted = await this.#admission.ask()
 			if (!admitted.ok) return { ...admitted, replayed: false, rate: null }
 		}
+		try {
+			return await this.#execute(command)
+		} catch (error) {
+			if (!(error instanceof KeyAbsent)) throw error
+			const fetched = await this.#withKeys(error, () => this.#execute(command))
+			return fetched.ok ? fetched.value : { ...fetched, replayed: false, rate: null }
+		}
+	}
+
+	async #execute<N extends OperationName>(command: Command<N>): Promise<Reply<Answer<N>>> {
 		if (!Shard.writes(command.operation.name)) return this.#shard.execute(command)
 		const reply = await this.#turn.submit(() => this.#shard.execute(command))
 		return command.operation.name === 'subject.erase' ? this.#enterLedger(reply) : reply
@@ -146,8 +163,16 @@ export class TenantShard<Env> extends DurableObject<Env> {
 
 	async job<N extends JobCallName>(request: JobRequest<N>): Promise<JobReply<N>> {
 		if (!(await this.#admission.ask()).ok) return { ok: false, reason: 'gone' }
-		if (!Shard.reports(request.call.name)) return this.#shard.job(request)
-		return this.#turn.submit(() => this.#shard.job(request))
+		const run = async () =>
+			Shard.reports(request.call.name) ? this.#turn.submit(() => this.#shard.job(request)) : this.#shard.job(request)
+		try {
+			return await run()
+		} catch (error) {
+			if (!(error instanceof KeyAbsent)) throw error
+			const fetched = await this.#withKeys(error, run)
+			if (!fetched.ok) throw error
+			return fetched.value
+		}
 	}
 
 	/** The control object is read anew for every order, so that no message and no caller can erase what it does not name. */
@@ -209,6 +234,20 @@ export class TenantShard<Env> extends DurableObject<Env> {
 		const entry = { request: receipt.id, subject: receipt.subject, at: receipt.createdAt }
 		const entered = await this.#ports.enterLedger(this.#tenant(), entry)
 		return entered.ok ? reply : { ...entered, replayed: false, rate: reply.rate }
+	}
+
+	/** Does work again that missed a key, once the control object was asked for it. */
+	async #withKeys<T>(absent: KeyAbsent, work: () => Promise<T>): Promise<Outcome<T>> {
+		try {
+			// A key that is missed by its version existed once: another one would not open what that one sealed.
+			if (absent.version === null) await this.#ports.ensureKey(this.#tenant())
+			const admitted = await this.#admission.reconsider()
+			return admitted.ok ? accept(await work()) : admitted
+		} catch (error) {
+			if (!(error instanceof KeyAbsent)) throw error
+			this.#ports.log('error', 'key_unread', { shard: this.ctx.id.name ?? null })
+			return refuse('unavailable', 'the key of this tenant cannot be read now', { retryAfter: 5 })
+		}
 	}
 
 	async #readControl(): Promise<Control | null> {

@@ -5,6 +5,7 @@ import type { Meter } from '../../core/schema.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import type { Catalog } from './catalog.ts'
 import type { Journal } from './journal.ts'
+import type { Vault } from './vault.ts'
 
 /** What one operation works with. Time and randomness are given, so that a run can be repeated. */
 export interface Work {
@@ -18,6 +19,7 @@ export interface Work {
 	request: string | null
 	journal: Journal
 	catalog: Catalog
+	vault: Vault
 	storageBytesMax: number
 	storage: StorageGauge
 	/** A keyed hash of a data subject's id. */
