@@ -56,6 +56,7 @@ export interface Certificate {
 
 /** The stores of a tenant: how each is asked, and which retention decides when it has forgotten. */
 const stores: { store: string; check: string; retention: keyof RetentionDays }[] = [
+	{ store: 'keys', check: 'the control object was read: it holds no encryption key', retention: 'bucket' },
 	{
 		store: 'shard',
 		check: 'the object listed its tables: none but the tombstone is there, and every key is refused with 410',

@@ -35,13 +35,12 @@ export interface ShardRemains {
 	buried: boolean
 }
 
-/**
- * The steps in their order. A tenant's encryption key is to be destroyed right after `control`, before anything else;
- * everything up to `shards` destroys, the rest proves.
- */
+/** The steps in their order: everything up to `shards` destroys, the rest proves. */
 export const erasureSteps = [
 	/** The control object says `erasing` under a new epoch: the point of no return. */
 	'control',
+	/** The tenant's encryption keys are destroyed, and with them every copy of what rests under them, wherever it is. */
+	'key',
 	/** The shards answer 410, their keys are dead. */
 	'fence',
 	/** What each store holds is counted, for the certificate. */
@@ -65,7 +64,7 @@ export type ErasureStep = (typeof erasureSteps)[number]
 
 /** How many things of a tenant one store holds. */
 const storeCount = z.object({
-	store: z.enum(['shard', 'view', 'bucket', 'claims', 'control']),
+	store: z.enum(['keys', 'shard', 'view', 'bucket', 'claims', 'control']),
 	things: z.string(),
 	count: z.number(),
 })
@@ -158,6 +157,7 @@ export function stepDone(record: ErasureRecord, step: ErasureStep, at: number): 
 
 /** The step that empties each store. */
 const stepByStore: Record<StoreCount['store'], ErasureStep> = {
+	keys: 'key',
 	view: 'view',
 	bucket: 'objects',
 	claims: 'claims',

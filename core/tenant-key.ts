@@ -22,7 +22,7 @@ export const wrappedKey = z.object({
 export type WrappedKey = z.infer<typeof wrappedKey>
 
 /** Names a master secret without telling anything about it. */
-export function masterId(master: string): string {
+function masterId(master: string): string {
 	return derive(Buffer.from(master), 'freehold master secret', '').toString('hex').slice(0, 16)
 }
 
@@ -31,7 +31,7 @@ export function mintTenantKey(master: string, tenant: TenantId, version: number,
 }
 
 /** Wraps a key for this tenant and version only: a wrapped key that is put elsewhere does not open. */
-export function wrapTenantKey(
+function wrapTenantKey(
 	master: string,
 	tenant: TenantId,
 	version: number,

@@ -54,9 +54,14 @@ const secretList = z.array(z.object({ name: z.string() }))
 /** A Worker without one of these answers nothing but errors. */
 function missingSecrets(fromFile: NodeJS.Dict<string>): string[] {
 	const perRegion = regionsOf().flatMap(({ suffix }) => [`DATABASE_URL${suffix}`, `DATABASE_READ_URL${suffix}`])
-	const required = ['OPERATOR_TOKEN', 'SIGNING_SECRET', 'CLAIM_SECRET', 'MASTER_SECRET', 'CERTIFICATE_SECRET', ...perRegion].filter(
-		(name) => !fromFile[name],
-	)
+	const required = [
+		'OPERATOR_TOKEN',
+		'SIGNING_SECRET',
+		'CLAIM_SECRET',
+		'MASTER_SECRET',
+		'CERTIFICATE_SECRET',
+		...perRegion,
+	].filter((name) => !fromFile[name])
 	if (required.length === 0) return []
 	// Fails when there is no such Worker yet: then it has no secrets either.
 	const { status, stdout } = run(['secret', 'list', '--format', 'json'], 'pipe')

@@ -51,6 +51,8 @@ export class ErasureWorld {
 
 	/** Three records, and the request that the edge made of the shard. */
 	async fill(): Promise<void> {
+		this.fixture.giveKey()
+		this.control = { ...this.control, keys: this.fixture.control?.keys }
 		await this.fixture.collection('people', people)
 		for (const n of [1, 2, 3]) await this.fixture.create('people', { email: `p${n}@example.com`, phone: '555-0199' })
 		await this.request()

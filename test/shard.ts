@@ -39,7 +39,7 @@ export function seeded(seed: number): RandomBytes & (() => number) {
 	}) as RandomBytes & (() => number)
 }
 
-export const masterSecret = 'test-master-secret-0123456789abcdef'
+const masterSecret = 'test-master-secret-0123456789abcdef'
 
 export const ownerKey: Caller = { kind: 'key', id: 'key-1', secretHash: hashOf('secret') }
 

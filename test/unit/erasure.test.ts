@@ -2,9 +2,11 @@ import { expect, test } from 'vitest'
 import { readCertificate, signerOf, verifyCertificate } from '../../core/certificate.ts'
 import { decideErasure, erasureSteps } from '../../core/erasure.ts'
 import { remainsOf } from '../../workers/shard-do/erasure.ts'
+import { KeyAbsent } from '../../workers/shard-do/vault.ts'
 import { ErasureWorld } from '../erasure-world.ts'
 
 const day = 86_400_000
+const all = { filter: null, order: [], limit: 10, after: null, select: null, count: false }
 const key = signerOf(Buffer.alloc(32, 1).toString('base64url')).then(({ publicKey }) => publicKey)
 
 /** What E1 and E2 ask for at the end, in every store. */
@@ -26,16 +28,49 @@ test('[E1] [E3] an erasure empties every store, and its certificate says what wa
 	const certificate = JSON.parse(text.value)
 	expect(certificate).toEqual(readCertificate(world.record.certificate ?? ''))
 	const store = (name: string) => certificate.stores.find((one: { store: string }) => one.store === name)
+	expect(store('keys')).toMatchObject({
+		found_before: { 'encryption keys': 1 },
+		found_after: { 'encryption keys': 0 },
+	})
 	expect(store('shard').found_before).toMatchObject({ records: 3 })
 	expect(store('shard').found_after).toEqual({ tables: 0, records: 0, keys: 0 })
 	expect(store('view')).toMatchObject({ found_before: { record: 3 }, found_after: { record: 0 } })
 	expect(store('bucket')).toMatchObject({ found_before: { objects: 2 }, found_after: { objects: 0 } })
 	expect(store('claims')).toMatchObject({ found_before: { names: 1 }, found_after: { names: 0 } })
 	expect(certificate.stores.map((one: { store: string }) => one.store)).toEqual([
-		...['shard', 'view', 'bucket', 'claims', 'control', 'queue', 'dead_letter_queue', 'logs'],
+		...['keys', 'shard', 'view', 'bucket', 'claims', 'control', 'queue', 'dead_letter_queue', 'logs'],
 	])
 	expect(Date.parse(certificate.horizon)).toBe(Date.parse(certificate.verified_at) + 30 * day)
 	expect(text.value).not.toMatch(/acme|example\.com|555-0199/)
+})
+
+test('[E1] the key goes first: nothing opens what rested under it, also not the whole database from before', async () => {
+	const world = new ErasureWorld()
+	await world.fill()
+	const { fixture } = world
+	await fixture.collection('secrets', { properties: { note: { type: 'string', 'x-personal': 'encrypted' } } })
+	const { record } = await fixture.create('secrets', { note: 'a secret' })
+	const place = { collection: 'secrets', id: record.id }
+	const patch = { name: 'record.patch', ...place, patch: '{"note":"another"}', ifMatch: null } as const
+	const idempotency = { key: 'retried', fingerprint: 'f', seal: null }
+	await fixture.ask(patch, { idempotency })
+	const call = { kind: 'erasure', tenant: world.tenant, shard: 0, epoch: 1 } as const
+	for (let effects = 1; !world.record.done.some(({ step }) => step === 'key'); effects++) {
+		if (effects > 20) throw new Error('no key is destroyed')
+		world.failAt = world.calls + effects + 0.5
+		await world.deliver(call)
+	}
+	expect(world.control.keys).toBeUndefined()
+	expect(world.record.done.map(({ step }) => step)).toEqual(['control', 'key'])
+	expect(remainsOf(world.sql).records).toBe(4)
+	expect(JSON.stringify(world.sql.all('SELECT * FROM c_2'))).not.toContain('secret')
+
+	// As if its own control object said that this copy of the database may be served.
+	fixture.control = { ...world.control, state: 'active', epoch: 1 }
+	fixture.restart()
+	await expect(fixture.run({ name: 'record.get', ...place })).rejects.toThrow(KeyAbsent)
+	await expect(fixture.run(patch, { idempotency })).rejects.toThrow(KeyAbsent)
+	expect((await fixture.run({ name: 'record.list', collection: 'people', query: all })).ok).toBe(true)
 })
 
 test('[E2] an erasure that dies before or after any of its effects is finished by the alarm alone', async () => {

@@ -10,7 +10,7 @@ import {
 	signCertificate,
 } from '../../core/certificate.ts'
 import type { Shard } from '../../core/contract.ts'
-import { type Control, type ControlStore, changeControl } from '../../core/control.ts'
+import { type Control, type ControlStore, changeControl, destroyKeys } from '../../core/control.ts'
 import {
 	decideErasure,
 	type ErasureCall,
@@ -76,12 +76,16 @@ async function perform(
 	switch (step) {
 		case 'control':
 			await changeControl(ports.control, tenant, (present) => begin(present, record.id))
+			// Counted before the next step, after which there is nothing to count.
+			return { ...record, found: [keysIn(control)] }
+		case 'key':
+			await destroyKeys(ports.control, tenant)
 			return record
 		case 'fence':
 			await order(ports, tenant, { do: 'reconsider' })
 			return record
 		case 'inventory':
-			return { ...record, found: await count(record, control, ports) }
+			return { ...record, found: await takeInventory(record, control, ports) }
 		case 'view':
 			return (await ports.view.erase(tenant, control.epoch)) ? record : null
 		case 'objects':
@@ -113,6 +117,12 @@ function begin(control: Control, erasure: string): Control | null {
 	return { ...control, state: 'erasing', epoch: control.epoch + 1 }
 }
 
+/** What there is, and the keys that there were: they went first. */
+async function takeInventory(record: ErasureRecord, control: Control, ports: ErasurePorts): Promise<StoreCount[]> {
+	const counts = await count(record, control, ports)
+	return counts.map((one) => record.found.find(({ store, things }) => store === 'keys' && one.things === things) ?? one)
+}
+
 async function verify(record: ErasureRecord, control: Control, ports: ErasurePorts): Promise<ErasureRecord> {
 	const after = await count(record, control, ports)
 	const left = after.filter(({ count: things }) => things > 0)
@@ -123,6 +133,10 @@ async function verify(record: ErasureRecord, control: Control, ports: ErasurePor
 	return { ...record, after }
 }
 
+function keysIn({ keys = [] }: Control): StoreCount {
+	return { store: 'keys', things: 'encryption keys', count: keys.length }
+}
+
 /** Asks each store itself what it holds of the tenant. */
 async function count(record: ErasureRecord, control: Control, ports: ErasurePorts): Promise<StoreCount[]> {
 	const { tenant } = record
@@ -131,6 +145,7 @@ async function count(record: ErasureRecord, control: Control, ports: ErasurePort
 		record.claims.map(async (name) => ((await ports.claim(name).holder()) === tenant ? 1 : 0) as number),
 	)
 	return [
+		keysIn(control),
 		{ store: 'shard', things: 'tables', count: shard.tables },
 		{ store: 'shard', things: 'records', count: shard.records },
 		{ store: 'shard', things: 'keys', count: shard.keys },
