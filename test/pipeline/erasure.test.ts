@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { tenantTables } from '../../db/neon/erase.ts'
@@ -9,6 +9,7 @@ import { environment, projectDir } from '../../dev/processes.ts'
 import { addRegion } from '../../dev/region.ts'
 import { configFile } from '../../dev/regions.ts'
 import { type Stack, startStack } from '../../dev/stack.ts'
+import { filesWith } from '../byte-scan.ts'
 import { Client, createTenant, type Tenant, temporaryStack, until, viewRows } from '../stack-client.ts'
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 })
@@ -18,8 +19,14 @@ let operator: Client
 /** Of three regions, the third as the command adds it. */
 let config: string
 
+/** Holds the stack's folder and whatever its processes write for a moment. */
+const temporary = mkdtempSync(join(tmpdir(), 'freehold-erasure-'))
+
 beforeAll(async () => {
-	config = join(mkdtempSync(join(tmpdir(), 'freehold-config-')), 'wrangler.toml')
+	// Postgres runs as another user, who has to come through.
+	chmodSync(temporary, 0o711)
+	vi.stubEnv('TMPDIR', temporary)
+	config = join(temporary, 'wrangler.toml')
 	writeFileSync(config, placed(addRegion(readFileSync(configFile, 'utf8'), 'us', 'us')))
 	stack = await temporaryStack({ config })
 	operator = new Client(stack.url, stack.operatorToken)
@@ -27,8 +34,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
 	await stack.stop()
-	rmSync(stack.dataDir, { recursive: true, force: true })
-	rmSync(dirname(config), { recursive: true, force: true })
+	vi.unstubAllEnvs()
+	rmSync(temporary, { recursive: true, force: true })
 })
 
 /** The project's own files, from a configuration that lies elsewhere. */
@@ -121,6 +128,66 @@ test('[E1] [E3] a tenant is erased everywhere, its keys answer 410, its slug is 
 		JSON.stringify({ ...erasure, certificate: { ...erasure.certificate, horizon: erasure.certificate.issued_at } }),
 	)
 	expect(verify).toThrow('says something else')
+})
+
+/** Everything that a thief of this machine's disk could read. */
+const stolen = (...texts: string[]) => filesWith([temporary], texts)
+
+test('[E1] no file of the stack ever holds an encrypted value, and none but the shard a personal one', async () => {
+	const canary = (kind: string) => `canary-${kind}-${crypto.randomUUID()}`
+	const [secret, later, asked, personal, open] = ['secret', 'later', 'asked', 'personal', 'open'].map(canary)
+	const hidden = [secret, later, asked].map(String)
+	const tenant = await createTenant(stack, 'eu')
+	const { client } = tenant
+	const encrypted = { type: 'string', 'x-personal': 'encrypted' }
+	const properties = {
+		email: { ...encrypted, 'x-unique': 'ci' },
+		city: { ...encrypted, 'x-index': true, maxLength: 100 },
+		phone: { type: 'string', 'x-personal': true },
+		ward: { type: 'string' },
+	}
+	await client.ok('PUT', '/v1/collections/patients', { schema: { properties } })
+	const records = '/v1/collections/patients/records'
+	const data = { email: `${secret}@example.com`, city: secret, phone: personal, ward: open }
+	const once = { 'Idempotency-Key': 'once' }
+	const { body: created } = await client.ok('POST', records, data, once)
+	expect((await client.ok('POST', records, data, once)).body).toEqual(created)
+	const patch = { city: later }
+	const patched = await client.ok('PATCH', `${records}/${created.id}`, patch, once)
+	expect((await client.ok('PATCH', `${records}/${created.id}`, patch, once)).body).toEqual(patched.body)
+	const many = Array.from({ length: 8 }, (_, n) => ({ ...data, email: `${n}-${secret}@example.com` }))
+	await client.ok('POST', '/v1/batch', {
+		operations: many.map((one) => ({ op: 'create', collection: 'patients', data: one })),
+	})
+	const searched = await client.ok('POST', `${records}/search`, { city: `eq.${secret}` })
+	expect(searched.body.records).toHaveLength(8)
+	const refused = [
+		await client.send('GET', `${records}?city=eq.${asked}`),
+		await client.send('POST', `${records}/search`, { city: `gt.${asked}` }),
+		await client.send('POST', records, { ...data, ward: asked }),
+		await client.send('POST', records, { email: 5, city: `${asked}${'x'.repeat(100)}` }),
+		await client.send('POST', records, `{"city": "${asked}"`),
+		await client.send('PUT', `/v1/collections/patients`, { schema: { properties: { city: { const: asked } } } }),
+	]
+	expect(refused.map(({ status }) => status)).toEqual([400, 400, 409, 422, 400, 409])
+	expect(refused.filter(({ text }) => text.includes(String(asked)))).toEqual([])
+	await until('the view to have the records', async () => (await rowsOf(tenant)).record === 9)
+	expect(stolen(...hidden)).toEqual([])
+	// What is found where it may be shows that the scan finds.
+	const shard = join(stack.stateDir, 'v3', 'do')
+	const holders = stolen(String(personal))
+	expect(holders.length).toBeGreaterThan(0)
+	expect(holders.filter((file) => !file.startsWith(shard))).toEqual([])
+	expect(stolen(String(open)).some((file) => file.includes('cluster'))).toBe(true)
+
+	const exported = (await client.ok('POST', '/v1/exports', {})).headers.get('Location') ?? ''
+	await until('the export to be done', async () => (await client.ok('GET', exported)).body.status === 'done')
+	const archive = await client.fetch(`${exported}/archive`)
+	expect((await archive.arrayBuffer()).byteLength).toBeGreaterThan(0)
+	expect(stolen(...hidden).filter((file) => !file.startsWith(stack.bucketDir))).toEqual([])
+	await erased((await operator.ok('DELETE', `/v1/tenants/${tenant.id}`)).headers.get('Location') ?? '')
+	expect(stolen(...hidden)).toEqual([])
+	expect(stolen(String(personal)).filter((file) => !file.startsWith(shard))).toEqual([])
 })
 
 test('[E1] a tenant asks by its own key, repeating its slug; during the grace period it can be cancelled', async () => {
