@@ -251,6 +251,17 @@ export interface CollectionInfo {
 	updatedAt: number
 	/** A change of schema that is being applied in steps, or the last one that failed. */
 	change: SchemaChange | null
+	/** How records that were there before a property was encrypted come to be; null where there were none, absent from older objects. */
+	encryption?: Encryption | null
+}
+
+/** Times are milliseconds since 1970. */
+interface Encryption {
+	recordsDone: number
+	recordsTotal: number
+	startedAt: number
+	/** Null while it is running. */
+	finishedAt: number | null
 }
 
 export interface SchemaChange {
@@ -279,6 +290,7 @@ export const changeOps = [
 	'import',
 	'restrict',
 	'release',
+	'encryption',
 ] as const
 export type ChangeOp = (typeof changeOps)[number]
 

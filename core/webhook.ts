@@ -18,6 +18,7 @@ const eventByOp = {
 	import: 'import.changed',
 	restrict: 'record.restricted',
 	release: 'record.released',
+	encryption: 'collection.encrypted',
 } as const satisfies Record<ChangeOp, string>
 
 export type WebhookEvent = (typeof eventByOp)[ChangeOp]

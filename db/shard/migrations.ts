@@ -253,4 +253,12 @@ export const migrations: readonly { id: number; sql: string }[] = [
 			ALTER TABLE tenant ADD COLUMN held_at INTEGER;
 		`,
 	},
+	{
+		id: 10,
+		sql: `
+			-- How far records from before a property was encrypted have come to be.
+			ALTER TABLE collection ADD COLUMN resealing TEXT;
+			ALTER TABLE import_collection ADD COLUMN resealing TEXT;
+		`,
+	},
 ]

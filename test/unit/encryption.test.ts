@@ -195,20 +195,120 @@ test('the view never gets an encrypted property, nor anything made of it', async
 	expect(Object.keys(JSON.parse(page.page.upserts)[0].d)).toEqual(['person', 'ward'])
 })
 
-test('encryption is put on and taken off a property only before there are records', async () => {
-	const fixture = await clinic()
-	const { email, ...others } = patients.properties
-	const open = { ...patients, properties: { ...others, email: { type: 'string', 'x-unique': 'ci' } } }
+const open = {
+	properties: {
+		email: { type: 'string', 'x-unique': 'ci', 'x-personal': true },
+		city: { type: 'string', 'x-index': true },
+		ward: { type: 'string' },
+	},
+}
+const closed = {
+	properties: {
+		email: { ...open.properties.email, 'x-personal': 'encrypted' },
+		city: { ...open.properties.city, 'x-personal': 'encrypted' },
+		ward: open.properties.ward,
+	},
+}
+
+/** Records of before, in a collection that was not encrypted. */
+async function grown(records: number): Promise<ShardFixture> {
+	const fixture = new ShardFixture()
+	fixture.giveKey()
 	await fixture.collection('patients', open)
-	await fixture.create('patients', { email: 'plain@example.com' })
+	for (let from = 0; from < records; from += 500) {
+		const operations = Array.from({ length: Math.min(500, records - from) }, (_, n) => {
+			const data = { email: `Canary${from + n}@example.com`, city: 'Canaryville', ward: 'north' }
+			return { op: 'create', collection: 'patients', data: JSON.stringify(data) } as const
+		})
+		await fixture.ask({ name: 'batch', operations })
+	}
+	return fixture
+}
+
+const encryptionOf = async (fixture: ShardFixture) =>
+	(await fixture.ask({ name: 'collection.get', collection: 'patients' })).collection.encryption
+
+async function ringUntilDone(fixture: ShardFixture): Promise<void> {
+	for (let rings = 0; (await encryptionOf(fixture))?.finishedAt === null; rings++) {
+		if (rings > 20) throw new Error('the records are never encrypted')
+		fixture.now = Math.max(fixture.now + 1, fixture.alarmAt ?? 0)
+		await fixture.shard.alarm()
+	}
+}
+
+test('records from before are encrypted in steps that nobody notices, and the journal says when that was done', async () => {
+	const fixture = await grown(2_500)
+	const put = await fixture.collection('patients', closed)
+	expect(put.collection.encryption).toMatchObject({ recordsDone: 0, recordsTotal: 2_500, finishedAt: null })
+	const works = async (number: number) => {
+		const email = `canary${number}@example.com`
+		expect(await find(fixture, `email=eq.${email}`)).toEqual([
+			{ email: `Canary${number}@example.com`, city: 'Canaryville', ward: 'north' },
+		])
+		const data = JSON.stringify({ email })
+		const clash = await fixture.refused({ name: 'record.create', collection: 'patients', data })
+		expect(clash.code).toBe('unique_violation')
+	}
+	for (const number of [0, 2_499]) await works(number)
+	fixture.now += 1
+	await fixture.shard.alarm()
+	expect((await encryptionOf(fixture))?.recordsDone).toBe(1_000)
+	fixture.restart()
+	await fixture.create('patients', { email: 'Canary-new@example.com', city: 'Canaryville', ward: 'north' })
+	for (const number of [0, 2_499]) await works(number)
+	await ringUntilDone(fixture)
+	expect(await encryptionOf(fixture)).toMatchObject({ recordsDone: 2_501, recordsTotal: 2_501 })
+	for (const number of [0, 2_499]) await works(number)
+	expect(storedText(fixture.sql).toLowerCase()).not.toContain('canary')
+	const { entries } = await fixture.ask({ name: 'audit.list', filter: { op: 'encryption' }, limit: 10, after: 0 })
+	expect(entries).toMatchObject([{ collection: 'patients', actor: 'system' }])
+	expect(await fixture.ask({ name: 'audit.verify', after: 0 })).toMatchObject({ brokenAt: null })
+})
+
+test('an export that is running reads the records as they were, and they are encrypted after it', async () => {
+	const fixture = await grown(3)
+	const { export: made } = await fixture.ask({ name: 'export.create', csv: false })
+	await fixture.collection('patients', closed)
+	fixture.now += 1
+	await fixture.shard.alarm()
+	expect((await encryptionOf(fixture))?.recordsDone).toBe(0)
+	const job = { tenant: fixture.tenant, shard: 0, epoch: 1, job: made.id }
+	const cursor = { source: 0, after: '' }
+	const page = fixture.shard.job<'export.read'>({ ...job, call: { name: 'export.read', cursor } })
+	if (!page.ok || page.value === null) throw new Error('no page')
+	const lines = Buffer.from(page.value.lines).toString().trim().split('\n')
+	expect(lines.map((line: string) => JSON.parse(line).data.city)).toEqual(['Canaryville', 'Canaryville', 'Canaryville'])
+	await fixture.ask({ name: 'export.delete', id: made.id })
+	await ringUntilDone(fixture)
+	expect(storedText(fixture.sql).toLowerCase()).not.toContain('canary')
+})
+
+test('without its key a collection waits to be encrypted, and the alarm goes on with everything else', async () => {
+	const fixture = await grown(3)
+	await fixture.collection('patients', closed)
+	const { control } = fixture
+	fixture.control = null
+	fixture.restart()
+	fixture.announced.length = 0
+	fixture.now += 1
+	await fixture.shard.alarm()
+	expect(fixture.announced).toHaveLength(1)
+	if (control === null) throw new Error('no control object')
+	fixture.shard.admit(control)
+	await ringUntilDone(fixture)
+})
+
+test('what rests encrypted stays so while there are records', async () => {
+	const fixture = await clinic()
 	const put = { name: 'collection.put', collection: 'patients' } as const
-	const refusal = await fixture.refused({ ...put, schema: JSON.stringify(patients) })
-	expect(refusal).toMatchObject({
-		code: 'schema_conflict',
-		errors: [{ pointer: '/schema/properties/email/x-personal' }],
-	})
-	const off = { ...open, properties: { ...open.properties, city: { type: 'string' } } }
-	expect(await fixture.refused({ ...put, schema: JSON.stringify(off) })).toMatchObject({
-		errors: [{ pointer: '/schema/properties/city/x-personal' }],
-	})
+	await fixture.collection('patients', open)
+	await fixture.collection('patients', closed)
+	await fixture.create('patients', { email: 'a@example.com' })
+	const { email, ...others } = closed.properties
+	for (const properties of [open.properties, others])
+		expect(await fixture.refused({ ...put, schema: JSON.stringify({ properties }) })).toMatchObject({
+			code: 'schema_conflict',
+			errors: expect.arrayContaining([expect.objectContaining({ pointer: '/schema/properties/email/x-personal' })]),
+		})
+	expect(email['x-personal']).toBe('encrypted')
 })

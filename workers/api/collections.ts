@@ -26,6 +26,7 @@ const example = {
 	created_at: '2026-11-22T19:50:49.120Z',
 	updated_at: '2026-11-22T19:50:49.120Z',
 	change: null,
+	encryption: null,
 }
 const shown = { schema: collection, example }
 
@@ -73,11 +74,17 @@ export const collectionRoutes: readonly Route[] = [
 			const { collection: put, created, position } = reply.value
 			const headers = { 'Freehold-Position': String(position) }
 			if (created)
-				return respondReply(call, reply, 201, collectionText(put), {
+				return respondReply(call, reply, 201, collectionText(put, call.ports.retention()), {
 					...headers,
 					Location: `/v1/collections/${name.value}`,
 				})
-			return respondReply(call, reply, put.change?.status === 'running' ? 202 : 200, collectionText(put), headers)
+			return respondReply(
+				call,
+				reply,
+				put.change?.status === 'running' ? 202 : 200,
+				collectionText(put, call.ports.retention()),
+				headers,
+			)
 		},
 	),
 	tenantRoute(
@@ -106,7 +113,13 @@ export const collectionRoutes: readonly Route[] = [
 			const { collections, next } = reply.value
 			const link = page.value.link(next)
 			if (!link.ok) return link
-			return respondReply(call, reply, 200, `{"collections":[${collections.map(collectionText).join()}]}`, link.value)
+			return respondReply(
+				call,
+				reply,
+				200,
+				`{"collections":[${collections.map((one) => collectionText(one, call.ports.retention())).join()}]}`,
+				link.value,
+			)
 		},
 	),
 	tenantRoute(
@@ -124,7 +137,9 @@ export const collectionRoutes: readonly Route[] = [
 			const name = readCollectionName(call)
 			if (!name.ok) return name
 			const reply = await execute(call, { name: 'collection.get', collection: name.value })
-			return reply.ok ? respondReply(call, reply, 200, collectionText(reply.value.collection)) : reply
+			return reply.ok
+				? respondReply(call, reply, 200, collectionText(reply.value.collection, call.ports.retention()))
+				: reply
 		},
 	),
 	tenantRoute(

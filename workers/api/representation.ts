@@ -1,3 +1,4 @@
+import type { RetentionDays } from '../../core/certificate.ts'
 import { readCertificate } from '../../core/certificate.ts'
 import type { JournalEntry } from '../../core/chain.ts'
 import type {
@@ -39,15 +40,25 @@ export function viewRecordText(record: ViewRecord): string {
 	return `{"tenant":"${tenant}","id":"${id}","version":${version},"created_at":"${timeOf(createdAt)}","updated_at":"${timeOf(updatedAt)}","data":${data}}`
 }
 
-export function collectionText(collection: CollectionInfo): string {
-	const { name, schema, records, createdAt, updatedAt, change } = collection
+const dayMs = 86_400_000
+
+export function collectionText(collection: CollectionInfo, { object_history: historyDays }: RetentionDays): string {
+	const { name, schema, records, createdAt, updatedAt, change, encryption = null } = collection
 	const shownChange = change && {
 		status: change.status,
 		records_done: change.recordsDone,
 		records_total: change.recordsTotal,
 		errors: change.errors,
 	}
-	return `{"name":"${name}","schema":${schema},"records":${records},"created_at":"${timeOf(createdAt)}","updated_at":"${timeOf(updatedAt)}","change":${JSON.stringify(shownChange)}}`
+	const shownEncryption = encryption && {
+		status: encryption.finishedAt === null ? 'running' : 'done',
+		records_done: encryption.recordsDone,
+		records_total: encryption.recordsTotal,
+		started_at: timeOf(encryption.startedAt),
+		finished_at: encryption.finishedAt === null ? null : timeOf(encryption.finishedAt),
+		history_until: encryption.finishedAt === null ? null : timeOf(encryption.finishedAt + historyDays * dayMs),
+	}
+	return `{"name":"${name}","schema":${schema},"records":${records},"created_at":"${timeOf(createdAt)}","updated_at":"${timeOf(updatedAt)}","change":${JSON.stringify(shownChange)},"encryption":${JSON.stringify(shownEncryption)}}`
 }
 
 export interface ShownChange {

@@ -89,6 +89,17 @@ export const collection = z
 				errors: z.array(z.object({ pointer: z.string(), detail: z.string() })),
 			})
 			.nullable(),
+		/** Of records that were there before a property was encrypted; `history_until`: until then the platform may recover them as they were. */
+		encryption: z
+			.object({
+				status: z.enum(['running', 'done']),
+				records_done: count,
+				records_total: count,
+				started_at: time,
+				finished_at: time.nullable(),
+				history_until: time.nullable(),
+			})
+			.nullable(),
 	})
 	.openapi('Collection')
 export const collectionList = z.object({ collections: z.array(collection) }).openapi('CollectionList')

@@ -56,7 +56,7 @@ export function deleteCollection(work: Work, takes: { collection: string }): Out
 }
 
 function infoOf(work: Work, definition: Definition): CollectionInfo {
-	const { name, schemaText, createdAt, updatedAt, change } = definition
+	const { name, schemaText, createdAt, updatedAt, change, resealing } = definition
 	return {
 		name,
 		schema: schemaText,
@@ -64,6 +64,12 @@ function infoOf(work: Work, definition: Definition): CollectionInfo {
 		createdAt,
 		updatedAt,
 		change,
+		encryption: resealing && {
+			recordsDone: resealing.recordsDone,
+			recordsTotal: resealing.recordsTotal,
+			startedAt: resealing.startedAt,
+			finishedAt: resealing.finishedAt,
+		},
 	}
 }
 
@@ -80,6 +86,7 @@ function createCollection(work: Work, name: string, schema: Schema, schemaText: 
 		schema: schemaText,
 		uniques,
 		change: null,
+		resealing: null,
 		createdAt: work.now,
 		updatedAt: work.now,
 	})
@@ -115,14 +122,8 @@ function changeSchema(work: Work, present: Definition, schema: Schema, schemaTex
 		return accept({ collection: infoOf(work, present), created: false, position: work.journal.head })
 	}
 	const records = work.journal.totals.records(present.number)
-	const moved = movesEncryption(present.schema, schema)
-	if (records > 0 && moved.length > 0)
-		return refuse('schema_conflict', 'encryption can be put on or taken off a property only before there are records', {
-			errors: moved.map((name) => ({
-				pointer: `/schema/properties/${escapeToken(name)}/x-personal`,
-				detail: 'must stay as it is while the collection has records',
-			})),
-		})
+	const refused = records > 0 ? refuseDecryption(present.schema, schema) : null
+	if (refused) return refused
 	const checks = !sameRules(JSON.parse(present.schemaText), JSON.parse(schemaText))
 	beginChange(work, present, schema, schemaText, records)
 	if (records <= schemaChangeSyncRecordsMax) {
@@ -133,10 +134,16 @@ function changeSchema(work: Work, present: Definition, schema: Schema, schemaTex
 	return accept({ collection: getInfo(work, present.name), created: false, position: work.journal.head })
 }
 
-/** The properties that only one of two schemas keeps encrypted. */
-function movesEncryption(before: Schema, after: Schema): string[] {
-	const only = (some: Schema, other: Schema) => some.encrypted.filter((name) => !other.encrypted.includes(name))
-	return [...only(before, after), ...only(after, before)]
+/** Records that rest encrypted stay so; null when the change asks for nothing else. */
+function refuseDecryption(before: Schema, after: Schema): Outcome<never> | null {
+	const opened = before.encrypted.filter((name) => !after.encrypted.includes(name))
+	if (opened.length === 0) return null
+	return refuse('schema_conflict', 'encryption cannot be taken off a property while there are records', {
+		errors: opened.map((name) => ({
+			pointer: `/schema/properties/${escapeToken(name)}/x-personal`,
+			detail: 'must stay "encrypted" while the collection has records',
+		})),
+	})
 }
 
 /** Whether the change that just began has unique values to compute. */

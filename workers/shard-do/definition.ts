@@ -29,8 +29,20 @@ export interface Definition {
 	/** The schema that a running change will put in force; writes must satisfy both. */
 	next: { schema: Schema; schemaText: string; uniques: ValueColumn[]; cursor: string } | null
 	change: SchemaChange | null
+	/** Null where nothing ever rested otherwise than the schema says. */
+	resealing: Resealing | null
 	createdAt: number
 	updatedAt: number
+}
+
+/** How far the records of a collection have come to rest as its schema says. Times are milliseconds since 1970. */
+export interface Resealing {
+	/** The last record id that was looked at. */
+	cursor: string
+	recordsDone: number
+	recordsTotal: number
+	startedAt: number
+	finishedAt: number | null
 }
 
 /** A change of schema as it rests in the collection's row. */
@@ -48,11 +60,12 @@ interface Row {
 	schema: string
 	uniques: string
 	change: string | null
+	resealing: string | null
 	created_at: number
 	updated_at: number
 }
 
-const columns = 'name, number, version, schema, uniques, change, created_at, updated_at'
+const columns = 'name, number, version, schema, uniques, change, resealing, created_at, updated_at'
 
 export function loadDefinition(sql: Sql, name: string): Definition | null {
 	const row = sql.all<Row>(`SELECT ${columns} FROM collection WHERE name = ?`, name)[0]
@@ -100,6 +113,19 @@ export function runningChange(sql: Sql): Definition | null {
 	return row ? compile(row) : null
 }
 
+/** A collection of which something still rests otherwise than its schema says. */
+export function resealedCollection(sql: Sql): Definition | null {
+	const row = sql.all<Row>(
+		`SELECT ${columns} FROM collection WHERE resealing IS NOT NULL AND json_extract(resealing, '$.finishedAt') IS NULL LIMIT 1`,
+	)[0]
+	return row ? compile(row) : null
+}
+
+export function saveResealing(work: Work, { name }: Definition, resealing: Resealing): void {
+	work.sql.all('UPDATE collection SET resealing = ? WHERE name = ?', JSON.stringify(resealing), name)
+	work.catalog.change()
+}
+
 export function saveDefinition(
 	work: Work,
 	row: {
@@ -109,18 +135,20 @@ export function saveDefinition(
 		schema: string
 		uniques: ValueColumn[]
 		change: StoredChange | null
+		resealing: Resealing | null
 		createdAt: number
 		updatedAt: number
 	},
 ): void {
 	work.sql.all(
-		`INSERT OR REPLACE INTO collection (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		`INSERT OR REPLACE INTO collection (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		row.name,
 		row.number,
 		row.version,
 		row.schema,
 		JSON.stringify(row.uniques),
 		row.change === null ? null : JSON.stringify(row.change),
+		row.resealing === null ? null : JSON.stringify(row.resealing),
 		row.createdAt,
 		row.updatedAt,
 	)
@@ -147,6 +175,7 @@ function compile(row: Row): Definition {
 			recordsTotal: stored.recordsTotal,
 			errors: stored.errors,
 		},
+		resealing: row.resealing === null ? null : JSON.parse(row.resealing),
 		createdAt: row.created_at,
 		updatedAt: row.updated_at,
 	}

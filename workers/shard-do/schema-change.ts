@@ -5,6 +5,7 @@ import { identifier } from '../../db/shard/sql.ts'
 import { columnValue, planColumns } from './columns.ts'
 import { type Definition, loadNumbered, type StoredChange, saveDefinition, type ValueColumn } from './definition.ts'
 import { textFromStore, unknownCollection } from './records.ts'
+import { beginResealing } from './resealing.ts'
 import { restrictAnew } from './restriction.ts'
 import { createColumnIndex, createIndexes, dropColumnIndex } from './tables.ts'
 import type { Work } from './work.ts'
@@ -111,6 +112,8 @@ export function finishChange(work: Work, name: string): Outcome<{ done: boolean 
 	createIndexes(work.sql, definition.number, next.schema)
 	const version = definition.version + 1
 	const { number, createdAt } = definition
+	const records = work.journal.totals.records(number)
+	const sealed = next.schema.encrypted.some((property) => !definition.schema.encrypted.includes(property))
 	const revealed = definition.schema.personal.some((property) => !next.schema.personal.includes(property))
 	saveDefinition(work, {
 		name,
@@ -119,6 +122,7 @@ export function finishChange(work: Work, name: string): Outcome<{ done: boolean 
 		schema: next.schemaText,
 		uniques: next.uniques,
 		change: null,
+		resealing: sealed && records > 0 ? beginResealing(records, work.now) : definition.resealing,
 		createdAt,
 		updatedAt: work.now,
 	})
@@ -148,8 +152,8 @@ export function journalSchema(
 }
 
 function save(work: Work, definition: Definition, change: StoredChange): void {
-	const { name, number, version, schemaText: schema, uniques, createdAt, updatedAt } = definition
-	saveDefinition(work, { name, number, version, schema, uniques, change, createdAt, updatedAt })
+	const { name, number, version, schemaText: schema, uniques, resealing, createdAt, updatedAt } = definition
+	saveDefinition(work, { name, number, version, schema, uniques, change, resealing, createdAt, updatedAt })
 }
 
 function clashesOf(work: Work, definition: Definition, { column, property, shared }: ValueColumn): Fault[] {

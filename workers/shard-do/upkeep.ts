@@ -1,19 +1,25 @@
 import type { Checksum } from '../../core/contract.ts'
 import { announceIntervalMs, journalKeptMs, journalSegmentEntriesMax, journalSegmentMs } from '../../core/limits.ts'
+import { accept } from '../../core/refusal.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import type { Catalog } from './catalog.ts'
 import { runningChange } from './definition.ts'
 import type { Idempotencies } from './idempotency.ts'
 import type { Journal } from './journal.ts'
+import { stepResealing } from './resealing.ts'
 import { viewedRecords } from './restricted.ts'
 import { Retention } from './retention.ts'
 import { failChange, stepChange } from './schema-change.ts'
 import { stepDigest } from './summing.ts'
 import { readCheckpoint } from './totals.ts'
+import { KeyAbsent } from './vault.ts'
 import { attempt, seal, type Work } from './work.ts'
 
 /** Records that one ring checks of a running change of schema; about 50 ms. */
 const changeStepRecords = 10_000
+
+/** Between two tries of a step that found no key, or an export at work. */
+const stepRetryMs = 30_000
 
 /** Entries after which the totals are saved even though the view has acknowledged nothing; bounds the work of a cold start. */
 const checkpointEntries = 10_000
@@ -40,6 +46,10 @@ export class Upkeep {
 	#dropWaits = false
 	/** Whether a change of schema may be running; true until a ring has found none. */
 	#changing = true
+	/** Whether records may have to be encrypted; true until a ring has found none. */
+	#resealing = true
+	/** When a step that could not be done is tried again, in milliseconds. */
+	#stepAt = 0
 	readonly #retention = new Retention()
 	/** Whether digests have become whole that no checkpoint holds. */
 	#digested = false
@@ -68,6 +78,7 @@ export class Upkeep {
 	/** A change of schema may have begun. */
 	schemaChanged(): void {
 		this.#changing = true
+		this.#resealing = true
 		this.#retention.changed()
 	}
 
@@ -90,11 +101,7 @@ export class Upkeep {
 	ring(work: Work): number {
 		const { journal, now } = work
 		const { totals } = journal
-		if (this.#changing) {
-			this.#changing = this.#sql.transaction(() => stepsOn(work))
-			// The step may have put a schema in force.
-			this.#retention.changed()
-		}
+		if (now >= this.#stepAt) this.#stepsWithKeys(work)
 		const expiryAt = this.#sql.transaction(() => this.#retention.ring(work))
 		journal.commit()
 		if (totals.unsummed()) this.#digested = stepDigest(this.#sql, this.#catalog, totals)
@@ -106,8 +113,26 @@ export class Upkeep {
 			const dates = [this.#idempotencies.expire(now), this.#closeSegment(journal, now), this.#dropSegment(journal, now)]
 			this.#maintenanceAt = Math.min(...dates.map((date) => date ?? Number.POSITIVE_INFINITY))
 		}
-		const unfinished = this.#changing || totals.unsummed() !== null
-		return Math.min(this.#maintenanceAt, expiryAt, unfinished ? now + 1 : Number.POSITIVE_INFINITY)
+		const steps = this.#changing || this.#resealing ? Math.max(now + 1, this.#stepAt) : Number.POSITIVE_INFINITY
+		const sums = totals.unsummed() !== null ? now + 1 : Number.POSITIVE_INFINITY
+		return Math.min(this.#maintenanceAt, expiryAt, steps, sums)
+	}
+
+	/** One step each of what may need a key. Where it cannot be had, this waits, and everything else goes on. */
+	#stepsWithKeys(work: Work): void {
+		try {
+			if (this.#changing) {
+				this.#changing = this.#sql.transaction(() => stepsOn(work))
+				// The step may have put a schema in force.
+				this.#retention.changed()
+			}
+			// An export reads the records of before as its schema says that they rest.
+			if (this.#resealing && work.catalog.snapshot()) this.#stepAt = work.now + stepRetryMs
+			else if (this.#resealing) this.#resealing = this.#sql.transaction(() => resealsOn(work))
+		} catch (error) {
+			if (!(error instanceof KeyAbsent)) throw error
+			this.#stepAt = work.now + stepRetryMs
+		}
 	}
 
 	/** While writes go on, a checkpoint a second would be one more row to pay; it waits for a ring after the last of them. */
@@ -164,4 +189,14 @@ function stepsOn(work: Work): boolean {
 	})
 	if (!outcome.ok) failChange(work, running, outcome.refusal.errors ?? [])
 	return outcome.ok && !outcome.value.done
+}
+
+/** Whether there is more to encrypt after this step. */
+function resealsOn(work: Work): boolean {
+	const outcome = attempt(work, () => {
+		const more = stepResealing(work)
+		seal(work)
+		return accept(more)
+	})
+	return outcome.ok && outcome.value
 }

@@ -1,0 +1,64 @@
+/**
+ * Seals what rests open, or under an older key, in a collection whose schema wants it sealed: values from before a property was
+ * encrypted. Every write seals already, so it goes through the records once, in steps, and reads see no difference.
+ */
+import type { JsonObject } from '../../core/json.ts'
+import { isSealed, keyVersionOf } from '../../core/sealed-field.ts'
+import { identifier } from '../../db/shard/sql.ts'
+import { type Definition, type Resealing, resealedCollection, saveResealing } from './definition.ts'
+import type { Work } from './work.ts'
+
+/** Records of one step; some 50 ms. */
+const stepRecords = 1_000
+
+export function beginResealing(records: number, now: number): Resealing {
+	return { cursor: '', recordsDone: 0, recordsTotal: records, startedAt: now, finishedAt: null }
+}
+
+/** One step; with the last one an entry in the journal. Answers whether there is more to do. @throws KeyAbsent */
+export function stepResealing(work: Work): boolean {
+	const definition = resealedCollection(work.sql)
+	if (!definition?.resealing) return false
+	const rows = work.sql.all<{ id: string; data: string }>(
+		`SELECT id, data FROM ${definition.table} WHERE id > ? ORDER BY id LIMIT ?`,
+		definition.resealing.cursor,
+		stepRecords,
+	)
+	const left = leftColumns(work, definition)
+	for (const { id, data } of rows) reseal(work, definition, left, id, data)
+	const { resealing } = definition
+	const recordsDone = resealing.recordsDone + rows.length
+	const isLast = rows.length < stepRecords
+	saveResealing(work, definition, {
+		...resealing,
+		cursor: rows.at(-1)?.id ?? resealing.cursor,
+		recordsDone,
+		recordsTotal: isLast ? recordsDone : Math.max(resealing.recordsTotal, recordsDone),
+		finishedAt: isLast ? work.now : null,
+	})
+	if (isLast) work.journal.append({ op: 'encryption', collection: definition, id: null, version: null })
+	return true
+}
+
+function reseal(work: Work, { number, table, schema }: Definition, left: string[], id: string, text: string): void {
+	const data = JSON.parse(text) as JsonObject
+	const newest = work.vault.newest()
+	const isDone = schema.encrypted.every((name) => {
+		const value = Object.hasOwn(data, name) ? (data[name] ?? null) : null
+		return value === null || (isSealed(value) && keyVersionOf(value) === newest)
+	})
+	if (isDone && left.length === 0) return
+	const place = { collection: number, record: id }
+	const opened = JSON.parse(work.vault.open(place, text)) as JsonObject
+	const stored = work.vault.seal(place, schema.encrypted, opened)
+	const cleared = left.map((column) => `, ${identifier(column)} = NULL`).join('')
+	work.sql.all(`UPDATE ${table} SET data = ?${cleared} WHERE id = ?`, stored, id)
+}
+
+/** Columns that no schema asks for any more: they may hold values as they were. */
+function leftColumns({ sql }: Work, { table, uniques }: Definition): string[] {
+	return sql
+		.all<{ name: string }>("SELECT name FROM pragma_table_info(?) WHERE name GLOB 'u_*'", table)
+		.map(({ name }) => name)
+		.filter((name) => !uniques.some(({ column }) => column === name))
+}
