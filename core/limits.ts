@@ -321,3 +321,10 @@ export const importKeptMs = 86_400_000
 export const importRunningMsMax = 86_400_000
 /** Imports of one tenant that have not been forgotten. */
 export const importsMax = 20
+
+/** A rotation of the master secret reads a tenant's control object at a time; a minute's share of it ends well within a minute. */
+export const rotationMsMax = 20 * 1_000
+/** Tenants of one page, after which is noted how far it has come. */
+export const rotationTenantsMax = 200
+/** The platform lets a Worker have six connections at a time. */
+export const rotationTenantsAtOnce = 6

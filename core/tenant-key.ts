@@ -22,7 +22,7 @@ export const wrappedKey = z.object({
 export type WrappedKey = z.infer<typeof wrappedKey>
 
 /** Names a master secret without telling anything about it. */
-function masterId(master: string): string {
+export function masterId(master: string): string {
 	return derive(Buffer.from(master), 'freehold master secret', '').toString('hex').slice(0, 16)
 }
 
@@ -50,6 +50,18 @@ export function unwrapTenantKey(
 ): Uint8Array | null {
 	const secret = masters.find((one) => masterId(one) === master)
 	return secret === undefined ? null : openBytes(wrappingKey(secret), wrapped, contextOf(tenant, version))
+}
+
+/** The key wrapped by the first of the master secrets; itself when it is already, and null when none of them opens it. */
+export function rewrapTenantKey(
+	masters: readonly [string, ...string[]],
+	tenant: TenantId,
+	wrapped: WrappedKey,
+	random: RandomBytes,
+): WrappedKey | null {
+	if (wrapped.master === masterId(masters[0])) return wrapped
+	const key = unwrapTenantKey(masters, tenant, wrapped)
+	return key && wrapTenantKey(masters[0], tenant, wrapped.version, key, random)
 }
 
 /** What a tenant's key is used for; no use can be told from another. */

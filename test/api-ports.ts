@@ -23,6 +23,7 @@ import { hashSecret } from '../core/keys.ts'
 import type { Measured, ShardList } from '../core/metrics.ts'
 import type { RebuildJob, RebuildStep, RebuildStore } from '../core/rebuild.ts'
 import { accept, type Outcome, type Refusal, refuse } from '../core/refusal.ts'
+import type { Rotation } from '../core/rotation.ts'
 import type { Sample } from '../core/telemetry.ts'
 import { type TrafficSums, trafficOf } from '../core/traffic.ts'
 import type { Freshness, View } from '../core/view.ts'
@@ -41,6 +42,7 @@ export class Edge {
 	readonly objectCalls: string[] = []
 	readonly counted: Sample[] = []
 	readonly rebuildJobs = new Map<string, RebuildJob>()
+	readonly rotations = new Map<Region, { rotation: Rotation; etag: string }>()
 	readonly rebuildSteps: RebuildStep[] = []
 	readonly deadLetters: DeadLetter[] = []
 	readonly deadLetterOrders: DeadLetterOrder[] = []
@@ -66,6 +68,7 @@ export class Edge {
 				corsOrigins: options.corsOrigins ?? [],
 				regions: ['global' as Region, 'eu' as Region],
 				webhookAddresses: 'public',
+				masterSecret: 'new-secret',
 				version: '0.1.0',
 			},
 			shardOf: (tenant, number) => this.#shard(tenant, number),
@@ -100,6 +103,7 @@ export class Edge {
 				traffic: async (_regions, grain, range) => accept(trafficOf([this.trafficSums], grain, range)),
 			},
 			rebuilds: (region) => this.#rebuilds(region),
+			rotation: (region) => ({ read: () => this.port('rotation.read', () => this.rotations.get(region) ?? null) }),
 			startRebuild: (step) => this.port('rebuild.start', () => void this.rebuildSteps.push(step)),
 			orderDeadLetter: (order) => this.port('dead_letter.order', () => void this.deadLetterOrders.push(order)),
 			monitorOf: (region) => this.#monitor(region),

@@ -11,6 +11,7 @@ import { hashSecret } from '../core/keys.ts'
 import { erasureWatchedMs } from '../core/limits.ts'
 import type { Monitor } from '../core/monitor.ts'
 import type { RebuildJob, RebuildStep, RebuildStore } from '../core/rebuild.ts'
+import { type RotationStore, rotationSchema } from '../core/rotation.ts'
 import type { TelemetryMessage } from '../core/telemetry.ts'
 import { type ClaimKind, type OperatorToken, operatorScopes } from './api/ports.ts'
 import type { ErasurePorts } from './queue-consumer/erasure.ts'
@@ -67,6 +68,7 @@ export interface Cell {
 	/** The registry's tenants in the order of their ids, after one. */
 	registry(after: TenantId | null, limit: number): Promise<TenantId[]>
 	rebuilds: RebuildStore
+	rotation: RotationStore
 	databaseUrl: string
 	databaseReadUrl: string
 	bucket: Bucket
@@ -97,6 +99,7 @@ export function cellOf(env: Env, region: Region): Cell {
 		objects: tenantObjects(bucket),
 		registry: (after, limit) => listTenants(bucket, after, limit),
 		rebuilds: rebuildStore(bucket),
+		rotation: rotationStore(bucket),
 		databaseUrl: String(binding(env, 'DATABASE_URL', region)),
 		databaseReadUrl: String(binding(env, 'DATABASE_READ_URL', region)),
 		announce: async (message) => {
@@ -310,6 +313,20 @@ async function listTenants(bucket: R2Bucket, after: TenantId | null, limit: numb
 		if (tenant === null) throw new Error('the registry holds an object of no tenant')
 		return tenant
 	})
+}
+
+function rotationStore(bucket: R2Bucket): RotationStore {
+	const key = 'rotations/master-secret.json'
+	return {
+		read: async () => {
+			const object = await bucket.get(key)
+			return object && { rotation: rotationSchema.parse(await object.json()), etag: object.etag }
+		},
+		write: async (rotation, etag) => {
+			const onlyIf = etag === null ? new Headers({ 'If-None-Match': '*' }) : { etagMatches: etag }
+			return (await bucket.put(key, JSON.stringify(rotation), { onlyIf }))?.etag ?? null
+		},
+	}
 }
 
 function rebuildStore(bucket: R2Bucket): RebuildStore {

@@ -5,7 +5,7 @@ import type { Announcement } from '../core/contract.ts'
 import { ensureKey, enterLedger, settleControl } from '../core/control.ts'
 import { mintId, type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { pooled } from '../core/random.ts'
-import { mintTenantKey, unwrapTenantKey } from '../core/tenant-key.ts'
+import { masterId, mintTenantKey, unwrapTenantKey } from '../core/tenant-key.ts'
 import type { AddressRules } from '../core/webhook-address.ts'
 import { connect, type Database } from '../db/neon/client.ts'
 import { comparedView } from '../db/neon/comparing.ts'
@@ -42,6 +42,7 @@ import { type ErasurePorts, goOnErasing } from './queue-consumer/erasure.ts'
 import type { RebuildPorts } from './queue-consumer/rebuild.ts'
 import { compareRegistry, type RegistryPorts } from './queue-consumer/registry.ts'
 import type { ReplayPorts } from './queue-consumer/replay.ts'
+import { type RotationPorts, rotateMasterSecret } from './queue-consumer/rotation.ts'
 import { resumeBases, sweep } from './queue-consumer/sweep.ts'
 import { type consumeTelemetry, maintainTelemetry, type TelemetryStore } from './queue-consumer/telemetry.ts'
 import { type VerifyPorts, verify } from './queue-consumer/verify.ts'
@@ -67,6 +68,7 @@ export function apiPorts(env: Env): ApiPorts {
 			corsOrigins: list(env.CORS_ORIGINS),
 			regions,
 			webhookAddresses: webhookAddressesOf(env),
+			masterSecret: masterId(masterSecretsOf(env)[0]),
 			version,
 		},
 		shardOf: (tenant, shard) => shardOf(env, tenant, shard),
@@ -81,6 +83,7 @@ export function apiPorts(env: Env): ApiPorts {
 		view: createView({ regions: databases, now: Date.now, sleep }),
 		metrics: createMetrics(databases),
 		rebuilds: (region) => cellOf(env, region).rebuilds,
+		rotation: (region) => cellOf(env, region).rotation,
 		startRebuild: (step) => cellOf(env, step.region).goOn(step, 0),
 		orderDeadLetter: (order) => cellOf(env, order.region).order(order),
 		monitorOf: (region) => monitorOf(env, region),
@@ -242,6 +245,7 @@ export async function everyMinute(env: Env, at: number): Promise<void> {
 			}),
 			compareRegistry(registryPorts(env, region)),
 			verify(verifyPorts(env, region)),
+			rotateMasterSecret(rotationPorts(env, region)),
 		])
 		for (const one of done)
 			if (one.status === 'rejected') log('error', 'cron_failed', { region, error: nameOfError(one.reason) })
@@ -259,6 +263,12 @@ function storeOf(database: Database): TelemetryStore {
 		noteUsage: () => noteUsage(database),
 		retire: (rowsMax) => retireTelemetry(database, rowsMax),
 	}
+}
+
+/** The keys of a cell's tenants lie in the registry of that cell (R1). */
+function rotationPorts(env: Env, region: Region): RotationPorts {
+	const { rotation: rotations, registry, control } = cellOf(env, region)
+	return { masters: masterSecretsOf(env), rotations, registry, control, clock: Date.now, random, log }
 }
 
 function erasurePorts(env: Env, region: Region): ErasurePorts {

@@ -132,7 +132,13 @@ function watchedEnv(): { env: Env; used: string[] } {
 	const env: unknown = {
 		...{ ...vars, ...cell(''), ...cell('_EU'), ...cell('_US') },
 		...Object.fromEntries(objects.map((name) => [name, namespace(name, '-')])),
-		...{ OPERATOR_TOKEN: 't', SIGNING_SECRET: 's', CLAIM_SECRET: 'c', CERTIFICATE_SECRET: 'x' },
+		...{
+			OPERATOR_TOKEN: 't',
+			SIGNING_SECRET: 's',
+			CLAIM_SECRET: 'c',
+			MASTER_SECRET: 'm'.repeat(43),
+			CERTIFICATE_SECRET: 'x',
+		},
 	}
 	return { env: env as Env, used }
 }

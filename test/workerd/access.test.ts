@@ -109,6 +109,7 @@ const rows: Record<string, Row> = {
 		allowed: 'not_found',
 	},
 
+	'get /v1/master-secret': { needs: 'operator:read', allowed: 200 },
 	'get /v1/view/dead-letters': { needs: 'operator:read', allowed: 'view_unavailable' },
 	'get /v1/view/dead-letters/{id}': {
 		needs: 'operator:read',

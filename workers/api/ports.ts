@@ -8,6 +8,7 @@ import type { RandomBytes, Region, TenantId } from '../../core/ids.ts'
 import type { Metrics } from '../../core/metrics.ts'
 import type { Monitor } from '../../core/monitor.ts'
 import type { RebuildStep, RebuildStore } from '../../core/rebuild.ts'
+import type { RotationStore } from '../../core/rotation.ts'
 import type { Sample } from '../../core/telemetry.ts'
 import type { View } from '../../core/view.ts'
 import type { AddressRules } from '../../core/webhook-address.ts'
@@ -36,6 +37,8 @@ export interface ApiPorts {
 	view: View
 	/** The rebuilds of a region that `config.regions` names. */
 	rebuilds(region: Region): RebuildStore
+	/** How far a rotation of the master secret has come in a region that `config.regions` names. */
+	rotation(region: Region): Pick<RotationStore, 'read'>
 	/** Sends a rebuild's first message. */
 	startRebuild(step: RebuildStep): Promise<void>
 	/** Sends a wish about a dead letter to the consumer of its region. */
@@ -66,6 +69,8 @@ interface ApiConfig {
 	/** The first is the default for new tenants. */
 	regions: readonly [Region, ...Region[]]
 	webhookAddresses: AddressRules
+	/** Names the newest master secret. */
+	masterSecret: string
 	version: string
 }
 

@@ -11,6 +11,7 @@ import { exportRoutes } from './exports.ts'
 import { importRoutes } from './imports.ts'
 import { incidentRoutes } from './incidents.ts'
 import { keyRoutes } from './keys.ts'
+import { masterSecretRoutes } from './master-secret.ts'
 import { metricsRoutes } from './metrics.ts'
 import { moveRoutes } from './moves.ts'
 import { openApiRoute } from './openapi.ts'
@@ -45,6 +46,7 @@ const described: readonly Route[] = [
 	...alertRoutes,
 	...incidentRoutes,
 	...statusRoutes,
+	...masterSecretRoutes,
 	...tenantRoutes,
 	...collectionRoutes,
 	...recordRoutes,

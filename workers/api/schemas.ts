@@ -605,3 +605,20 @@ export const deploymentMap = z
 		recipients: z.array(mappedRecipient),
 	})
 	.openapi('DeploymentMap')
+
+export const masterSecret = z
+	.object({
+		secret: z.string(),
+		regions: z.array(
+			z.object({
+				region: z.string(),
+				status: z.enum(['none', 'running', 'done']),
+				tenants: count,
+				rewrapped: count,
+				unreadable: count,
+				begun_at: time.nullable(),
+				finished_at: time.nullable(),
+			}),
+		),
+	})
+	.openapi('MasterSecret')
