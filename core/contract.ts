@@ -131,7 +131,8 @@ export interface Operations {
 	/** Enters the access in the journal. */
 	'export.download': { takes: { id: string }; answers: { layout: ExportLayout; position: number } }
 	'export.delete': { takes: { id: string }; answers: { position: number } }
-	'import.create': { takes: { parts: number }; answers: { import: ImportInfo; position: number } }
+	/** With `replaces`, the tenant's collections make way for those of the archive, all at once when all of it has been checked. */
+	'import.create': { takes: { parts: number; replaces?: boolean }; answers: { import: ImportInfo; position: number } }
 	'import.get': { takes: { id: string }; answers: { import: ImportInfo } }
 	'import.upload': { takes: { id: string; part: number; key: string; bytes: number }; answers: { import: ImportInfo } }
 	'tenant.get': { takes: Record<never, never>; answers: { tenant: TenantInfo } }

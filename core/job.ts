@@ -155,6 +155,8 @@ export interface ImportProgress {
 /** A step of an import as the consumer did it: what one part of the archive holds, checked. */
 export interface ImportStep {
 	recordsTotal: number
+	/** When the archive's position was the last, in milliseconds; absent from a consumer of older code. */
+	asOf?: number
 	/** Null for a file that belongs to none. */
 	collection: string | null
 	/** The text of the collection's schema, when this is the step that read it. */

@@ -45,19 +45,22 @@ export async function manifestOf(client: Client, exports: string, made: Exported
 }
 
 /**
- * Uploads an archive into an empty tenant and waits until it is all there, or refused. `imports` is the path of the tenant's imports; the
- * same `idempotencyKey` goes on with the same import.
+ * Uploads an archive into a tenant and waits until it is all there, or refused. `imports` is the path of the tenant's imports; the
+ * same `idempotencyKey` goes on with the same import. With `replace`, which operators may say, the tenant need not be empty.
  */
 export async function importArchive(
 	client: Client,
 	imports: string,
 	file: string,
 	idempotencyKey: string,
-	hear: Progress = () => {},
+	{ hear = () => {}, replace = false }: { hear?: Progress; replace?: boolean } = {},
 ): Promise<Imported> {
 	const archive = await openAsBlob(file)
 	const parts = Math.ceil(archive.size / importPartBytesMax)
-	const { id } = await client.ask('POST', imports, job, { body: { parts }, idempotencyKey })
+	const { id } = await client.ask('POST', imports, job, {
+		body: { parts, ...(replace && { replace }) },
+		idempotencyKey,
+	})
 	const path = `${imports}/${id}`
 	for (let part = 1; part <= parts; part++) {
 		// What was uploaded before a crash is there, and the last part begins the work.

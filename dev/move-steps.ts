@@ -125,13 +125,9 @@ export async function carry({ operator, tenant, dir }: Job, { to }: Move): Promi
 async function importInto(operator: Client, there: string, file: string, { id }: Exported): Promise<void> {
 	for (let attempt = 1; attempt <= importAttempts; attempt++) {
 		const idempotencyKey = keyFor('import', id, String(attempt))
-		const { status, errors } = await importArchive(
-			operator,
-			`${there}/imports`,
-			file,
-			idempotencyKey,
-			progress('imported'),
-		)
+		const { status, errors } = await importArchive(operator, `${there}/imports`, file, idempotencyKey, {
+			hear: progress('imported'),
+		})
 		if (status === 'done') return
 		const [first] = errors
 		say(

@@ -148,17 +148,16 @@ test("[X1] the demo's real data come out of a tenant of the other region as they
 	}
 })
 
-/** Runs `npm run move`, and kills it when it has said something; answers all that it said. */
-function move(
+/** Runs `npm run move` or `npm run restore`, and kills it when it has said something; answers all that it said. */
+function run(
+	name: 'move' | 'restore',
 	tenant: string,
 	args: string[],
 	killAt: string | null = null,
 ): Promise<{ code: number | null; said: string }> {
 	const env = { ...environment(), FREEHOLD_OPERATOR_TOKEN: stack.operatorToken }
-	const command = spawn(process.execPath, ['dev/move.ts', tenant, '--url', stack.url, ...args], {
-		cwd: projectDir,
-		env,
-	})
+	const full = [`dev/${name}.ts`, tenant, '--url', stack.url, ...args]
+	const command = spawn(process.execPath, full, { cwd: projectDir, env })
 	let said = ''
 	for (const output of [command.stdout, command.stderr])
 		output.on('data', (data) => {
@@ -188,17 +187,17 @@ test('[U2] [X1] a tenant moves to another region though the command is killed be
 	})()
 	const dir = join(stack.dataDir, 'move')
 	const args = ['--to', 'eu', '--dir', dir]
-	const planned = await move(tenant.id, [...args, '--dry-run'])
+	const planned = await run('move', tenant.id, [...args, '--dry-run'])
 	expect([planned.code, planned.said]).toEqual([0, expect.stringContaining('Nothing was changed')])
-	expect(await move(tenant.id, ['--to', 'mars', '--dry-run'])).toMatchObject({ code: 1 })
+	expect(await run('move', tenant.id, ['--to', 'mars', '--dry-run'])).toMatchObject({ code: 1 })
 	expect(refused).toBe(false)
 	for (const killAt of ['is suspended', 'every byte fits', 'holds the same']) {
-		const { code, said } = await move(tenant.id, args, killAt)
+		const { code, said } = await run('move', tenant.id, args, killAt)
 		expect([code, said], said).toEqual([null, expect.stringContaining(killAt)])
 	}
 	await writing
 	expect(acknowledged.length).toBeGreaterThan(400)
-	expect(await move(tenant.id, args), 'the last run').toMatchObject({ code: 0 })
+	expect(await run('move', tenant.id, args), 'the last run').toMatchObject({ code: 0 })
 
 	const moved = new Client(stack.url, readFileSync(join(dir, 'api-key.txt'), 'utf8').trim())
 	const { body } = await moved.ok('GET', '/v1/tenant')
@@ -216,5 +215,46 @@ test('[U2] [X1] a tenant moves to another region though the command is killed be
 		return eu?.n === acknowledged.length && global?.n === 0
 	})
 	// Whoever starts it once more is told that it is done.
-	expect(await move(tenant.id, args)).toMatchObject({ code: 0 })
+	expect(await run('move', tenant.id, args)).toMatchObject({ code: 0 })
+})
+
+test('[E1] a tenant goes back to its archive by one command, killed in between, and the view follows; nobody erased comes back', async () => {
+	const [tenant, other] = [await createTenant(stack, 'eu'), await createTenant(stack, 'eu')]
+	const schema = { properties: { who: { type: 'string', 'x-subject': true } } }
+	for (const { client } of [tenant, other]) {
+		await client.ok('PUT', '/v1/collections/notes', { schema })
+		for (const who of ['ada', 'bob']) await client.ok('PUT', `/v1/collections/notes/records/${who}`, { who })
+	}
+	const carrier = new Carrier(stack.url, stack.operatorToken)
+	const exports = `/v1/tenants/${tenant.id}/exports`
+	const made = await exportTenant(carrier, exports, `backup-${tenant.id}`)
+	const archive = join(stack.dataDir, 'backup.zip')
+	await carrier.download(`${exports}/${made.id}/archive`, archive)
+	await tenant.client.ok('DELETE', '/v1/subjects/ada')
+	await tenant.client.ok('PUT', '/v1/collections/notes/records/bob', { who: 'mallory' })
+	await tenant.client.ok('PUT', '/v1/collections/notes/records/new', { who: 'new' })
+
+	const args = ['--archive', archive, '--dir', join(stack.dataDir, 'restore')]
+	const planned = await run('restore', tenant.id, [...args, '--dry-run'])
+	expect([planned.code, planned.said]).toEqual([0, expect.stringContaining('nothing was changed')])
+	expect(await run('restore', other.id, args)).toMatchObject({
+		code: 1,
+		said: expect.stringContaining('never had its slug'),
+	})
+	expect((await run('restore', tenant.id, args, 'to undo this')).code).toBe(null)
+	expect((await tenant.client.send('GET', '/v1/collections')).body.code).toBe('tenant_suspended')
+	expect(await run('restore', tenant.id, args)).toMatchObject({ code: 0 })
+
+	const { body } = await tenant.client.ok('GET', '/v1/collections/notes/records')
+	expect(body.records.map(({ id, data }: { id: string; data: object }) => [id, data])).toEqual([
+		['bob', { who: 'bob' }],
+	])
+	const operator = new Client(stack.url, stack.operatorToken)
+	await until('the view to be what the shard is', async () => {
+		const rows = 'SELECT id, data FROM record WHERE tenant_id = $1'
+		const { exact } = (await operator.ok('GET', `/v1/view/freshness?tenant=${tenant.id}`)).body
+		const view = await viewRows(stack, 'eu', rows, [tenant.id])
+		return exact && JSON.stringify(view) === JSON.stringify([{ id: 'bob', data: { who: 'bob' } }])
+	})
+	expect((await other.client.ok('GET', '/v1/collections/notes/records')).body.records).toHaveLength(2)
 })

@@ -11,6 +11,8 @@ import { Follower } from '../follower.ts'
 import { Jobs } from '../jobs.ts'
 import { people, ShardFixture } from '../shard.ts'
 
+const everything = { filter: null, order: [], select: null, limit: 100, after: null, count: false }
+
 /** The archive of a tenant as it is now. */
 async function exported(fixture: ShardFixture, csv = false): Promise<Buffer> {
 	const jobs = new Jobs(fixture)
@@ -128,6 +130,92 @@ test('an import resumes after a crash at any effect, and nothing of it is seen b
 		expect(contents(await readArchive(await exported(to))), `crash at effect ${crashAt}`).toEqual(expected)
 	}
 }, 120_000)
+
+test('[E1] a tenant goes back to an archive at once, and whoever was erased since stays erased, whatever crashes', async () => {
+	const schema = { type: 'object', properties: { who: { type: 'string', 'x-subject': true }, n: { type: 'integer' } } }
+	const tenant = async () => {
+		const fixture = new ShardFixture()
+		await fixture.collection('notes', schema)
+		await fixture.collection('gone', {})
+		for (const who of ['ada', 'bob', 'eve']) for (const n of [1, 2]) await fixture.create('notes', { who, n })
+		await fixture.ask({ name: 'subject.erase', subject: 'eve' })
+		const backup = await exported(fixture)
+		// Afterwards nothing is as it was: a person is erased, and somebody makes a mess.
+		fixture.now += 60_000
+		await fixture.ask({ name: 'subject.erase', subject: 'ada' })
+		await fixture.collection('notes', { ...schema, required: ['n'] })
+		const { records } = await fixture.ask({ name: 'record.list', collection: 'notes', query: everything })
+		for (const { id } of records) await fixture.ask({ name: 'record.delete', collection: 'notes', id, ifMatch: null })
+		await fixture.ask({ name: 'collection.delete', collection: 'gone' })
+		await fixture.collection('mess', {})
+		await fixture.create('mess', { who: 'ada' })
+		return { fixture, backup }
+	}
+	const shown = async (fixture: ShardFixture) => {
+		const { collections } = await fixture.ask({ name: 'collection.list', limit: 10, after: null })
+		const names = collections.map(({ name, records }) => `${name} ${records}`)
+		if (!names.some((name) => name.startsWith('notes'))) return names
+		const { records } = await fixture.ask({ name: 'record.list', collection: 'notes', query: everything })
+		return [...names, ...records.map(({ data }) => data).sort()]
+	}
+	const restored = ['gone 0', 'notes 2', '{"who":"bob","n":1}', '{"who":"bob","n":2}']
+	for (let crashAt = 1, crashed = true; crashed; crashAt++) {
+		const { fixture, backup } = await tenant()
+		const before = await shown(fixture)
+		expect(before).toEqual(['mess 1', 'notes 0'])
+		const jobs = new Jobs(fixture)
+		const { import: made } = await fixture.ask({ name: 'import.create', parts: 1, replaces: true })
+		await jobs.upload(made.id, backup)
+		let effect = 0
+		jobs.onEffect = () => {
+			if (++effect === crashAt) throw new Error('crash')
+		}
+		crashed = await jobs.run(made.id).then(
+			() => false,
+			() => true,
+		)
+		const { state } = (await fixture.ask({ name: 'import.get', id: made.id })).import
+		expect(await shown(fixture), `crash at effect ${crashAt}`).toEqual(state === 'done' ? restored : before)
+		fixture.restart()
+		jobs.onEffect = () => {}
+		await jobs.run(made.id)
+		expect(await shown(fixture)).toEqual(restored)
+		const { requests } = await fixture.ask({ name: 'subject.requests', limit: 10, after: null })
+		expect(requests.map(({ kind, records }) => [kind, records])).toEqual([
+			['erasure', 2],
+			['erasure', 2],
+		])
+		expect(await fixture.ask({ name: 'audit.verify', after: 0 })).toMatchObject({ brokenAt: null })
+	}
+}, 60_000)
+
+test('a restore leaves the tenant as it is while somebody is restricted', async () => {
+	const fixture = new ShardFixture()
+	await fixture.collection('notes', { properties: { who: { type: 'string', 'x-subject': true } } })
+	await fixture.create('notes', { who: 'ada' })
+	const archive = await exported(fixture)
+	await fixture.ask({ name: 'subject.restrict', subject: 'ada' })
+	const jobs = new Jobs(fixture)
+	const { import: made } = await fixture.ask({ name: 'import.create', parts: 1, replaces: true })
+	await jobs.upload(made.id, archive)
+	await jobs.run(made.id)
+	const { import: ended } = await fixture.ask({ name: 'import.get', id: made.id })
+	expect([ended.state, ended.faults]).toEqual(['failed', [{ file: '', line: null, detail: expect.any(String) }]])
+	expect((await fixture.ask({ name: 'collection.get', collection: 'notes' })).collection.records).toBe(1)
+})
+
+test('a restore with a broken archive leaves the tenant as it is', async () => {
+	const fixture = await withPeople()
+	const archive = await exported(fixture)
+	const before = contents(await readArchive(archive))
+	archive.fill(0, archive.length - 200, archive.length - 100)
+	const jobs = new Jobs(fixture)
+	const { import: made } = await fixture.ask({ name: 'import.create', parts: 1, replaces: true })
+	await jobs.upload(made.id, archive)
+	await jobs.run(made.id)
+	expect((await fixture.ask({ name: 'import.get', id: made.id })).import.state).toBe('failed')
+	expect(contents(await readArchive(await exported(fixture)))).toEqual(before)
+})
 
 test('whatever byte of an archive is flipped, it is refused with nothing kept, or it was of no meaning', async () => {
 	const bytes = await exported(await withPeople())

@@ -1,3 +1,4 @@
+import type { z } from '@hono/zod-openapi'
 import { mintId, regionOf } from '../../core/ids.ts'
 import { jobPrefix } from '../../core/job.ts'
 import { importPartBytesMax, importPartsMax } from '../../core/limits.ts'
@@ -14,6 +15,7 @@ import {
 	imported,
 	importInput,
 	importParams,
+	operatorImportInput,
 	tenantImportParams,
 	tenantParams,
 	uploadQuery,
@@ -86,7 +88,7 @@ const scope = 'schema' as const
 
 export const importRoutes: readonly Route[] = [
 	tenantRoute({ ...create, scope, path: '/v1/imports', summary: 'Begin an import into this empty tenant' }, (call) =>
-		createImport(call, '/v1/imports'),
+		createImport(call, '/v1/imports', importInput),
 	),
 	tenantRoute(
 		{ ...get, scope, path: '/v1/imports/{id}', summary: 'Read an import and its progress', params: importParams },
@@ -116,11 +118,16 @@ function operatorRoutes(): Route[] {
 				...create,
 				scope: admin,
 				path: all,
-				summary: 'Begin an import into an empty tenant',
+				summary: 'Begin an import into a tenant',
+				description: `With \`replace\` the tenant need not be empty: its collections are replaced when all of the archive has been checked, and whoever was erased after it was made is erased again. ${create.description}`,
+				body: { ...create.body, schema: operatorImportInput, example: { parts: 1, replace: true } },
 				params: tenantParams,
 				refusals: [...create.refusals, 'not_found', 'tenant_erased'],
 			},
-			(call) => forTenant(call, (tenantCall) => createImport(tenantCall, `/v1/tenants/${tenantCall.tenant}/imports`)),
+			(call) =>
+				forTenant(call, (tenantCall) =>
+					createImport(tenantCall, `/v1/tenants/${tenantCall.tenant}/imports`, operatorImportInput),
+				),
 		),
 		operatorRoute(
 			{
@@ -147,12 +154,15 @@ function operatorRoutes(): Route[] {
 	]
 }
 
-async function createImport(call: TenantCall, imports: string): Handled {
-	const body = await readShape(call, importInput)
+type ImportInput = z.ZodType<{ parts?: number | undefined; replace?: boolean | undefined }>
+
+async function createImport(call: TenantCall, imports: string, input: ImportInput): Handled {
+	const body = await readShape(call, input)
 	if (!body.ok) return body
 	const idempotency = readIdempotency(call, body.value.text)
 	if (!idempotency.ok) return idempotency
-	const reply = await execute(call, { name: 'import.create', parts: body.value.value.parts ?? 1 }, idempotency.value)
+	const { parts = 1, replace: replaces = false } = body.value.value
+	const reply = await execute(call, { name: 'import.create', parts, replaces }, idempotency.value)
 	if (!reply.ok) return reply
 	const { import: created, position } = reply.value
 	const headers = { Location: `${imports}/${created.id}`, 'Freehold-Position': String(position) }

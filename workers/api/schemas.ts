@@ -245,9 +245,11 @@ export const exported = z
 	.openapi('Export')
 export const exportList = z.object({ exports: z.array(exported) }).openapi('ExportList')
 export const importParams = z.object({ id: mintedId })
-export const importInput = z
-	.strictObject({ parts: z.int().min(1).max(importPartsMax).optional() })
-	.openapi('ImportInput')
+const uploadedParts = z.int().min(1).max(importPartsMax).optional()
+export const importInput = z.strictObject({ parts: uploadedParts }).openapi('ImportInput')
+export const operatorImportInput = z
+	.strictObject({ parts: uploadedParts, replace: z.boolean().optional() })
+	.openapi('OperatorImportInput')
 export const imported = z
 	.object({
 		id: mintedId,

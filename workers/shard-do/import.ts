@@ -16,19 +16,22 @@ import { collectionsMax, importKeptMs, importRunningMsMax, importsMax, schemaByt
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { parseSchema } from '../../core/schema.ts'
 import { identifier, type SqlValue } from '../../db/shard/sql.ts'
-import { createTable } from './collections.ts'
+import { createTable, deleteCollection } from './collections.ts'
 import { columnValues } from './columns.ts'
 import { type Definition, loadStaged, stagedCollections } from './definition.ts'
 import { faultsOf, insertJob, type JobRow, jobsOf, loadJob, saveJob } from './jobs.ts'
 import { readData, textToStore } from './records.ts'
 import { takeOverRestrictions } from './restriction.ts'
 import { journalSchema } from './schema-change.ts'
+import { eraseAgain } from './subjects.ts'
 import { attempt, type Work } from './work.ts'
 
 /** What was asked for. Records carry the position of the import's first entry until they are changed, so no ETag comes twice. */
 interface Asked {
 	parts: number
 	seq: number
+	/** What is in the tenant makes way; absent for one that was empty. */
+	replaces?: boolean
 }
 
 interface Progress {
@@ -37,18 +40,22 @@ interface Progress {
 	recordsTotal: number | null
 }
 
-/** Begins an import into a tenant that has no collections; the archive is still to come. */
-export function createImport(work: Work, takes: { parts: number }): Outcome<Answer<'import.create'>> {
+/** Begins an import into a tenant that has no collections, or whose collections it replaces; the archive is still to come. */
+export function createImport(
+	work: Work,
+	takes: { parts: number; replaces?: boolean },
+): Outcome<Answer<'import.create'>> {
 	const full = work.storage.refuseGrowth(0, work.storageBytesMax)
 	if (full) return full
 	const present = jobsOf(work.sql, 'import')
 	if (present.some(({ state }) => state === 'running' || state === 'waiting'))
 		return refuse('job_running', 'an import into this tenant is not finished')
-	if (!isEmpty(work)) return refuse('tenant_not_empty', 'an import goes into a tenant without collections')
+	if (!takes.replaces && !isEmpty(work))
+		return refuse('tenant_not_empty', 'an import goes into a tenant without collections')
 	if (present.length >= importsMax) return refuse('limit_exceeded', `a tenant keeps ${importsMax} imports`)
 	const id = mintId(work.now, work.random)
 	const position = work.journal.append({ op: 'import', collection: null, id, version: 1 })
-	const asked: Asked = { parts: takes.parts, seq: position }
+	const asked: Asked = { parts: takes.parts, seq: position, ...(takes.replaces && { replaces: true }) }
 	const progress: Progress = { step: null, recordsDone: 0, recordsTotal: null }
 	insertJob(work.sql, {
 		id,
@@ -98,12 +105,15 @@ export function openImport(work: Work, job: JobRow): OpenJob {
 
 /** Takes over what a consumer has read and checked. What does not fit ends the import and leaves nothing. */
 export function reportImport(work: Work, job: JobRow, step: ImportStep): JobReply<'import.report'> {
-	const { seq }: Asked = JSON.parse(job.asked)
+	const { seq, replaces = false }: Asked = JSON.parse(job.asked)
 	const faults: ArchiveFault[] = []
 	const outcome = attempt(work, () => {
 		if (step.collection !== null && step.schema !== null) faults.push(...begin(work, step.collection, step.schema))
 		else if (step.collection !== null && step.records > 0) faults.push(...fill(work, seq, step.collection, step))
-		if (step.done) faults.push(...finish(work, step.restricted ?? []))
+		if (step.done && replaces) faults.push(...makeWay(work))
+		if (step.done && faults.length === 0) faults.push(...finish(work, step.restricted ?? []))
+		// What was erased of a person after the archive was made is in it once more.
+		if (step.done && replaces && faults.length === 0) eraseAgain(work, step.asOf ?? 0)
 		return faults.length === 0 ? accept(true) : refuse('validation_failed', 'the archive does not fit')
 	})
 	if (!outcome.ok) return { ok: true, value: { revision: failImport(work, job, faults) } }
@@ -202,6 +212,15 @@ function insertRows(work: Work, definition: Definition, seq: number, rows: SqlVa
 	if (written.length === rows.length) return null
 	const present = new Set(written.map(({ id }) => id))
 	return rows.findIndex(([id]) => !present.has(String(id)))
+}
+
+/** Drops what is there, unless somebody's records must be kept: in the same transaction the archive's collections come into force. */
+function makeWay(work: Work): ArchiveFault[] {
+	for (const { name } of work.sql.all<{ name: string }>('SELECT name FROM collection ORDER BY name')) {
+		const dropped = deleteCollection(work, { collection: name })
+		if (!dropped.ok) return [{ file: '', line: null, detail: dropped.refusal.detail }]
+	}
+	return []
 }
 
 /** Puts all collections in force at once; the view reads each of them anew. Who was restricted stays so. */

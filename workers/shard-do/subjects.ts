@@ -63,6 +63,23 @@ export function applyLedger(work: Work, ledger: NonNullable<Control['ledger']>):
 	return true
 }
 
+/** Erases those people once more whose erasure was asked for at `since`, in milliseconds, or later: a copy from before has come back. */
+export function eraseAgain(work: Work, since: number): void {
+	const erased = work.sql.all<{ id: string; subject: string; records: number }>(
+		"SELECT id, subject, records FROM subject_request WHERE kind = 'erasure' AND created_at >= ? ORDER BY id",
+		since,
+	)
+	if (erased.length === 0) return
+	const subjects = new Map(subjectsOf(work.sql).map((subject) => [work.hashSubject(subject), subject]))
+	for (const { id, subject: hashed, records } of erased) {
+		const subject = subjects.get(hashed)
+		if (subject === undefined) continue
+		eraseRecords(work, id, subject)
+		// The register keeps saying how many there were.
+		work.sql.all('UPDATE subject_request SET records = max(records, ?) WHERE id = ?', records, id)
+	}
+}
+
 /** Far more than a tenant keeps, with those that are being cleared. */
 const exportsListed = 1_000
 

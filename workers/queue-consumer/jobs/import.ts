@@ -53,11 +53,11 @@ const fileStart = { part: 0, lines: 0, lastId: '', digest: startDigest(), crc: 0
 export async function readStep(archive: OpenArchive, before: ImportProgress | null): Promise<ImportStep> {
 	checkFiles(archive.manifest)
 	const at = before ?? { file: 0, ...fileStart }
-	const recordsTotal = archive.manifest.counts.records
+	const about = { recordsTotal: archive.manifest.counts.records, asOf: Date.parse(archive.manifest.export.as_of) }
 	const file = archive.manifest.files[at.file]
 	if (!file)
 		return {
-			recordsTotal,
+			...about,
 			collection: null,
 			schema: null,
 			rows: '[]',
@@ -84,7 +84,7 @@ export async function readStep(archive: OpenArchive, before: ImportProgress | nu
 		crc,
 	}
 	const step = {
-		recordsTotal,
+		...about,
 		collection,
 		schema: kind === 'schema' ? text : null,
 		rows: JSON.stringify(rows),
