@@ -307,6 +307,11 @@ export const auditVerifiedEntries = 10_000
 export const auditVerificationCallsMax = 20
 /** An erasure that is due takes minutes; one that runs for so long needs a person. */
 export const erasureRunMsMax = 86_400_000
+/** An erasure that made no step for so long is driven on without its shard, which calls every five minutes at the latest. */
+export const erasureForgottenMs = 600_000
+/** Records of erasures that a minute reads, and those that every minute reads; each is a request to the bucket. */
+export const erasuresSweptMax = 100
+export const erasuresNewest = 20
 /** Records of erasures that were last changed longer ago are not looked at for lateness any more. */
 export const erasureWatchedMs = 90 * 86_400_000
 /** A manifest of 10 GB takes about 300 KB. */

@@ -61,7 +61,7 @@ export interface Env {
 export interface Cell {
 	region: Region
 	control: ControlStore
-	erasures: ErasureStore
+	erasures: ErasureStore & { ids(): Promise<string[]> }
 	/** Erasures that were to be done by now, by `isOverdue`. */
 	overdueErasures(now: number): Promise<number>
 	objects: ErasurePorts['objects']
@@ -253,22 +253,30 @@ export function bucketOf(bucket: R2Bucket): Bucket {
 async function countOverdue(bucket: R2Bucket, now: number): Promise<number> {
 	const [erasures, registry] = [erasureStore(bucket), controlStore(bucket)]
 	let overdue = 0
-	for (let cursor: string | undefined, more = true; more; ) {
-		const page = await bucket.list({ prefix: 'erasures/', ...(cursor !== undefined && { cursor }) })
-		for (const { key, uploaded } of page.objects) {
-			if (now - uploaded.getTime() > erasureWatchedMs) continue
-			const found = await erasures.read(key.slice('erasures/'.length, -'.json'.length))
-			if (!found || found.record.certificate !== null) continue
-			const control = (await registry.read(found.record.tenant))?.control ?? null
-			if (isOverdue(control, found.record, now)) overdue += 1
-		}
-		more = page.truncated
-		cursor = page.truncated ? page.cursor : undefined
+	for (const { id, uploaded } of await listErasures(bucket)) {
+		if (now - uploaded > erasureWatchedMs) continue
+		const found = await erasures.read(id)
+		if (!found || found.record.certificate !== null) continue
+		const control = (await registry.read(found.record.tenant))?.control ?? null
+		if (isOverdue(control, found.record, now)) overdue += 1
 	}
 	return overdue
 }
 
-function erasureStore(bucket: R2Bucket): ErasureStore {
+/** `uploaded` is when the record last changed, in milliseconds. */
+async function listErasures(bucket: R2Bucket): Promise<{ id: string; uploaded: number }[]> {
+	const found: { id: string; uploaded: number }[] = []
+	for (let cursor: string | undefined, more = true; more; ) {
+		const page = await bucket.list({ prefix: 'erasures/', ...(cursor !== undefined && { cursor }) })
+		for (const { key, uploaded } of page.objects)
+			found.push({ id: key.slice('erasures/'.length, -'.json'.length), uploaded: uploaded.getTime() })
+		more = page.truncated
+		cursor = page.truncated ? page.cursor : undefined
+	}
+	return found
+}
+
+function erasureStore(bucket: R2Bucket): Cell['erasures'] {
 	const nameOf = (id: string) => `erasures/${id}.json`
 	return {
 		read: async (id) => {
@@ -281,6 +289,7 @@ function erasureStore(bucket: R2Bucket): ErasureStore {
 		},
 		replace: async (record, etag) =>
 			(await bucket.put(nameOf(record.id), JSON.stringify(record), { onlyIf: { etagMatches: etag } })) !== null,
+		ids: async () => (await listErasures(bucket)).map(({ id }) => id),
 	}
 }
 

@@ -10,7 +10,7 @@ import type { AddressRules } from '../core/webhook-address.ts'
 import { connect, type Database } from '../db/neon/client.ts'
 import { comparedView } from '../db/neon/comparing.ts'
 import { discardDeadLetter, noteRefused, noteReplay } from '../db/neon/dead-letters.ts'
-import { countTenant, eraseTenant } from '../db/neon/erase.ts'
+import { countTenant, eraseTenant, listUnburied } from '../db/neon/erase.ts'
 import { createMetrics } from '../db/neon/metrics.ts'
 import { observe } from '../db/neon/observe.ts'
 import { forgetAsked, noteAsked, rebuildProgress } from '../db/neon/rebuilds.ts'
@@ -39,6 +39,7 @@ import {
 import type { MonitorPorts } from './monitor/monitor.ts'
 import type { Ports as ConsumerPorts } from './queue-consumer/consumer.ts'
 import { type ErasurePorts, goOnErasing } from './queue-consumer/erasure.ts'
+import { type ErasureSweepPorts, sweepErasures } from './queue-consumer/erasure-sweep.ts'
 import type { RebuildPorts } from './queue-consumer/rebuild.ts'
 import { compareRegistry, type RegistryPorts } from './queue-consumer/registry.ts'
 import type { ReplayPorts } from './queue-consumer/replay.ts'
@@ -246,6 +247,7 @@ export async function everyMinute(env: Env, at: number): Promise<void> {
 			compareRegistry(registryPorts(env, region)),
 			verify(verifyPorts(env, region)),
 			rotateMasterSecret(rotationPorts(env, region)),
+			sweepErasures(erasureSweepPorts(env, region)),
 		])
 		for (const one of done)
 			if (one.status === 'rejected') log('error', 'cron_failed', { region, error: nameOfError(one.reason) })
@@ -287,6 +289,23 @@ function erasurePorts(env: Env, region: Region): ErasurePorts {
 		signer: () => signerOf(env.CERTIFICATE_SECRET),
 		retention: retentionOf(env),
 		now: Date.now,
+		log,
+	}
+}
+
+/** The erasures of a cell are held against the view of that cell (R1). */
+function erasureSweepPorts(env: Env, region: Region): ErasureSweepPorts {
+	const { control, erasures, databaseUrl } = cellOf(env, region)
+	const database = connect(databaseUrl, env.NEON_ENDPOINT ?? null)
+	return {
+		control,
+		erasures,
+		view: {
+			erase: (tenant, epoch) => eraseTenant(database, tenant, epoch),
+			unburied: (tenants) => listUnburied(database, tenants),
+		},
+		announce: within(env, region).announce,
+		clock: Date.now,
 		log,
 	}
 }

@@ -6,7 +6,7 @@ import type { StoreCount } from '../../core/erasure.ts'
 import type { TenantId } from '../../core/ids.ts'
 import { erasedRowsMax } from '../../core/limits.ts'
 import type { Database } from './client.ts'
-import { numberIn } from './row.ts'
+import { numberIn, textIn } from './row.ts'
 
 /** Every table with rows of tenants, `shard` first: whoever applies a page holds its row, and has to be waited for. */
 export const tenantTables = [
@@ -40,6 +40,17 @@ export async function countTenant(database: Database, tenant: TenantId): Promise
 	const [row = {}] = await database.query({ text: `SELECT ${counts.join(', ')}`, params: [tenant] })
 	return tenantTables.map((table) => ({ store: 'view', things: table, count: numberIn(row, table) }))
 }
+
+/** Which of the tenants have no tombstone. @throws DatabaseFailure */
+export async function listUnburied(database: Database, tenants: readonly TenantId[]): Promise<TenantId[]> {
+	const rows = await database.query({ text: unburied, params: [JSON.stringify(tenants)] })
+	const found = new Set(rows.map((row) => textIn(row, 'tenant_id')))
+	return tenants.filter((tenant) => found.has(tenant))
+}
+
+const unburied = `
+SELECT t.tenant_id FROM jsonb_array_elements_text($1::jsonb) AS t (tenant_id)
+WHERE NOT EXISTS (SELECT FROM erasure e WHERE e.tenant_id = t.tenant_id)`
 
 const bury = `
 INSERT INTO erasure (tenant_id, epoch, erased_at) VALUES ($1, $2::bigint, now())

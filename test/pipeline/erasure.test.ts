@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { tenantTables } from '../../db/neon/erase.ts'
+import { parseTenantId, type TenantId } from '../../core/ids.ts'
+import { connect } from '../../db/neon/client.ts'
+import { eraseTenant, listUnburied, tenantTables } from '../../db/neon/erase.ts'
 import { environment, projectDir } from '../../dev/processes.ts'
 import { addRegion } from '../../dev/region.ts'
 import { configFile } from '../../dev/regions.ts'
@@ -302,7 +304,28 @@ test('[R1] a region that the command has added does the whole job in stores of i
 	const { certificate } = await erased((await operator.ok('DELETE', `/v1/tenants/${id}`)).headers.get('Location') ?? '')
 	expect(certificate).toMatchObject({ tenant: id, region: 'us' })
 	expect(await rowsOf(tenant)).toEqual(nothing)
+
+	// As in a database that was restored to before the erasure: a row is back, and the tombstone is gone.
+	const database = connect(stack.databases.us?.write ?? '', stack.endpoint?.url ?? null)
+	const [erasedTenant, another] = [parsed(id), parsed('us_01k9zq4m3c8t5w2x7v6y0r1n4p')]
+	await viewRows(stack, 'us', 'DELETE FROM erasure WHERE tenant_id = $1', [id])
+	await viewRows(
+		stack,
+		'us',
+		`INSERT INTO collection (tenant_id, name, fields, created_at) VALUES ($1, 'x', '[]', now())`,
+		[id],
+	)
+	expect(await listUnburied(database, [erasedTenant, another])).toEqual([erasedTenant, another])
+	expect(await eraseTenant(database, erasedTenant, 2)).toBe(true)
+	expect(await listUnburied(database, [erasedTenant])).toEqual([])
+	expect(await rowsOf(tenant)).toEqual(nothing)
 })
+
+function parsed(text: string): TenantId {
+	const tenant = parseTenantId(text)
+	if (tenant === null) throw new Error('no tenant')
+	return tenant
+}
 
 async function restart(): Promise<Stack> {
 	const port = Number(new URL(stack.url).port)
