@@ -9,6 +9,8 @@ export interface Watermark {
 	epoch: number
 	revision: number
 	appliedSeq: number
+	/** The link of the shard's audit chain there, if one is known: a shard that has another there has another history. */
+	chain: string | null
 	base: Base
 }
 
@@ -51,7 +53,7 @@ export function movedBy({ page, kind }: Reading, watermark: Watermark): Watermar
 	const moved = { ...watermark, revision: watermark.revision + 1 }
 	if (kind === 'base') return { ...moved, base: baseAfter(page, watermark.base) }
 	const base = page.base ? baseWith(page.base, watermark.base) : watermark.base
-	return { ...moved, appliedSeq: page.to, base }
+	return { ...moved, appliedSeq: page.to, chain: page.chain ?? null, base }
 }
 
 /** The watermark after the one change of a page was set aside. What a collection without a definition holds cannot be read. */

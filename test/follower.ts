@@ -25,6 +25,7 @@ export class Follower {
 			epoch: 1,
 			revision: 0,
 			appliedSeq: 0,
+			chain: null,
 			base: noBase,
 		}
 	}

@@ -30,6 +30,7 @@ export async function applyPages(database: Database, moves: readonly Move[]): Pr
 		to: page.to,
 		head: page.head,
 		at: page.toAt,
+		chain: page.chain ?? null,
 		...page.checksum,
 		...usageOf(page),
 	}))
@@ -63,7 +64,7 @@ const since = (column: string) => `excluded.${column} - CASE WHEN u.meter = excl
 const applyRecords = `
 WITH fence AS MATERIALIZED (
 	SELECT * FROM jsonb_to_recordset($1::jsonb) AS f (n int, tenant text, shard int, epoch bigint, revision bigint,
-		"to" bigint, head bigint, at bigint, slug text, name text, status text, "createdAt" bigint,
+		"to" bigint, head bigint, at bigint, chain text, slug text, name text, status text, "createdAt" bigint,
 		count bigint, digest numeric, bytes bigint, records bigint, keys int, meter text, written bigint, read bigint, sent bigint)
 ), locked AS MATERIALIZED (
 	SELECT f.n FROM shard s JOIN fence f
@@ -72,7 +73,7 @@ WITH fence AS MATERIALIZED (
 	ORDER BY s.tenant_id, s.shard FOR UPDATE OF s
 ), moved AS (
 	UPDATE shard s SET
-		revision = s.revision + 1, applied_seq = f."to", read_seq = f.head, head_seq = greatest(head_seq, f.head),
+		revision = s.revision + 1, applied_seq = f."to", chain = f.chain, read_seq = f.head, head_seq = greatest(head_seq, f.head),
 		applied_at = now(), change_at = to_timestamp(f.at / 1000.0), behind_since = ${waiting('f."to"', 'f.head', 'f.at')},
 		${checksumColumns('f.count', 'f.digest', 'f."to"')}
 	FROM locked l JOIN fence f USING (n)

@@ -7,7 +7,7 @@ type Params = (string | number | boolean | null)[]
 
 /** $1 to $13 of a statement that begins with `move`. `to` is the watermark after it. */
 export function moveParams(from: Watermark, reading: Reading, to: Watermark = movedBy(reading, from)): Params {
-	const { base, appliedSeq } = to
+	const { base, appliedSeq, chain } = to
 	const { head } = reading.page
 	const at = reading.kind === 'page' ? reading.page.toAt : null
 	const starts = reading.kind === 'page' && Boolean(reading.page.base)
@@ -16,7 +16,7 @@ export function moveParams(from: Watermark, reading: Reading, to: Watermark = mo
 	return [
 		...[from.tenant, from.shard, from.epoch, from.revision, appliedSeq, head, at],
 		...[pending, base.after, base.hollow, base.done, base.total],
-		JSON.stringify({ starts, ...checksum }),
+		JSON.stringify({ starts, chain, ...checksum }),
 	]
 }
 
@@ -42,7 +42,8 @@ export const checksumColumns = (count: string, digest: string, to: string) => `
 export const move = `
 WITH RECURSIVE moved AS (
 	UPDATE shard SET
-		revision = revision + 1, applied_seq = $5::bigint, read_seq = $6::bigint, head_seq = greatest(head_seq, $6::bigint),
+		revision = revision + 1, applied_seq = $5::bigint, chain = $13::jsonb ->> 'chain',
+		read_seq = $6::bigint, head_seq = greatest(head_seq, $6::bigint),
 		applied_at = now(), change_at = coalesce(to_timestamp($7::bigint / 1000.0), change_at),
 		behind_since = ${waiting('$5::bigint', '$6::bigint', '$7::bigint')},
 		base_pending = $8::jsonb, base_after = $9, base_hollow = $10::boolean, base_done = $11::bigint, base_total = $12::bigint,

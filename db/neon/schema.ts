@@ -48,6 +48,8 @@ export const shard = pgTable(
 		revision: position('revision').notNull(),
 		/** The view holds every change up to here. */
 		appliedSeq: position('applied_seq').notNull(),
+		/** The shard's audit chain's link there; null inside an operation. */
+		chain: text('chain'),
 		/** The head at which the last page was read: no row is newer. */
 		readSeq: position('read_seq').notNull(),
 		/** The highest head that a wake-up or a page has named. */

@@ -53,6 +53,7 @@ function readWatermark({ tenant, shard }: Pick<Watermark, 'tenant' | 'shard'>, r
 		epoch: numberIn(row, 'epoch'),
 		revision: numberIn(row, 'revision'),
 		appliedSeq: numberIn(row, 'applied_seq'),
+		chain: row.chain ?? null,
 		base: {
 			pending: row.base_pending == null ? [] : names.parse(JSON.parse(row.base_pending)),
 			after: row.base_after ?? null,
@@ -78,13 +79,13 @@ UPDATE shard s SET
 	head_seq = CASE WHEN s.epoch = l.epoch THEN greatest(s.head_seq, l.head) ELSE s.head_seq END,
 	behind_since = CASE WHEN s.epoch = l.epoch AND l.head > s.applied_seq THEN coalesce(s.behind_since, now()) ELSE s.behind_since END
 FROM locked l WHERE s.tenant_id = l.tenant_id AND s.shard = l.shard
-RETURNING s.tenant_id, s.shard, s.epoch, s.revision, s.applied_seq,
+RETURNING s.tenant_id, s.shard, s.epoch, s.revision, s.applied_seq, s.chain,
 	s.base_pending, s.base_after, s.base_hollow, s.base_done, s.base_total`
 
 // `read_seq` differs from `applied_seq`, so that the shard is not exact.
 const resetWatermark = `
 UPDATE shard SET
-	epoch = $4::bigint, revision = revision + 1, applied_seq = 0, read_seq = greatest(read_seq, 1), head_seq = 0,
+	epoch = $4::bigint, revision = revision + 1, applied_seq = 0, chain = NULL, read_seq = greatest(read_seq, 1), head_seq = 0,
 	behind_since = coalesce(behind_since, now()), base_pending = NULL, base_after = NULL, base_hollow = true, checksum_seq = NULL
 WHERE tenant_id = $1 AND shard = $2::int AND epoch = $3::bigint AND ${notErased('$1')}`
 

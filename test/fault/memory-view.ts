@@ -81,6 +81,7 @@ export class MemoryView {
 			epoch: watermark.epoch + 1,
 			revision: 0,
 			appliedSeq: 0,
+			chain: null,
 			readSeq: 0,
 			base: noBase,
 		})
@@ -88,7 +89,7 @@ export class MemoryView {
 
 	#start({ tenant, shard, epoch }: WakeUp): void {
 		const name = `${tenant}/${shard}`
-		const started = { tenant, shard, epoch, revision: 0, appliedSeq: 0, readSeq: 0, base: noBase }
+		const started = { tenant, shard, epoch, revision: 0, appliedSeq: 0, chain: null, readSeq: 0, base: noBase }
 		if (!this.#shards.has(name)) this.#shards.set(name, started)
 	}
 
@@ -98,7 +99,7 @@ export class MemoryView {
 		if (found?.epoch !== from) return
 		const base = { ...found.base, pending: [], after: null, hollow: true }
 		const readSeq = Math.max(found.readSeq, 1)
-		this.#shards.set(name, { ...found, epoch, revision: found.revision + 1, appliedSeq: 0, readSeq, base })
+		this.#shards.set(name, { ...found, epoch, revision: found.revision + 1, appliedSeq: 0, chain: null, readSeq, base })
 		this.#furthest.delete(name)
 	}
 

@@ -117,6 +117,7 @@ function pageOf(chance: Chance, { epoch, appliedSeq: from }: Watermark): Page {
 		to,
 		head: to + chance.below(2),
 		toAt: 1,
+		chain: chance.pick([null, `link-${to}`]),
 		tenant: { slug: 'acme', name: 'Acme', status: 'active', createdAt: 1 },
 		upserts: JSON.stringify(upserts),
 		upsertCount: upserts.length,

@@ -182,6 +182,15 @@ test('[V3] [V2] a shard whose file was replaced by an older copy ends in an equa
 	await world.expectEqual()
 })
 
+test('[V2] an older copy that was written past the position of the view is found out by its chain', async () => {
+	const world = await diverged()
+	while (world.fixture.shard.position() < 40) await world.put(`r${world.fixture.shard.position() % 4}`, { other: 1 })
+	world.queue.push(world.wakeUp())
+	await world.settle()
+	expect(world.control.epoch).toBe(2)
+	await world.expectEqual()
+})
+
 test('[V1] [V2] whatever call of the consumer fails, before or after its effect, the view is equal in the end', async () => {
 	const clean = await diverged()
 	clean.calls = 0

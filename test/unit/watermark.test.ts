@@ -14,7 +14,8 @@ import {
 const tenant = { slug: 's', name: 'n', status: 'active', createdAt: 0 } as const
 
 function watermark(base: Partial<Base> = {}): Watermark {
-	return { tenant: 'eu_x' as TenantId, shard: 0, epoch: 1, revision: 7, appliedSeq: 10, base: { ...noBase, ...base } }
+	const place = { tenant: 'eu_x' as TenantId, shard: 0, epoch: 1, revision: 7, appliedSeq: 10, chain: 'ten' }
+	return { ...place, base: { ...noBase, ...base } }
 }
 
 function changes(to: number, base: BaseStart | null = null): Reading {
@@ -48,6 +49,15 @@ test('[V2] ranges move the base and never the position; the last range ends it',
 	expect(at).toMatchObject({ revision: 11, appliedSeq: 20 })
 	expect(at.base).toEqual({ pending: [], after: null, hollow: false, done: 9, total: 5 })
 	expect(nextRange(at.base)).toBeNull()
+})
+
+test('the link of the chain belongs to the position: a page of changes brings another or none, a range none', () => {
+	const page = (chain?: string): Reading => {
+		const reading = changes(11)
+		return reading.kind === 'page' ? { ...reading, page: { ...reading.page, ...(chain && { chain }) } } : reading
+	}
+	expect([movedBy(page('eleven'), watermark()).chain, movedBy(page(), watermark()).chain]).toEqual(['eleven', null])
+	expect(movedBy(range('a', null), watermark({ pending: ['a'] })).chain).toBe('ten')
 })
 
 test('a base that starts while another runs takes its own collections from their beginning', () => {

@@ -6,7 +6,7 @@ import { within } from './deadline.ts'
 
 /** What to ask of a shard: what follows the watermark, or a range. `applied` is what to acknowledge, when it is less. */
 interface Question {
-	watermark: Pick<Watermark, 'tenant' | 'shard' | 'epoch' | 'appliedSeq'>
+	watermark: Pick<Watermark, 'tenant' | 'shard' | 'epoch' | 'appliedSeq'> & { chain?: string | null }
 	range: BaseRange | null
 	applied?: number
 	anew?: boolean
@@ -16,8 +16,11 @@ interface Question {
 /** @throws a timeout after `pullMsMax`, and whatever the shard throws */
 export function pull({ shardOf, sleep }: Pick<Ports, 'shardOf' | 'sleep'>, question: Question): Promise<PullReply> {
 	const { range: base, entriesMax } = question
-	const { tenant, shard, epoch, appliedSeq: after } = question.watermark
+	const { tenant, shard, epoch, appliedSeq: after, chain = null } = question.watermark
 	const { applied = after, anew = false } = question
-	const request: PullRequest = { tenant, shard, epoch, after, applied, base, anew, entriesMax, bytesMax: pageBytesMax }
+	const request: PullRequest = {
+		...{ tenant, shard, epoch, after, applied, chain, base, anew },
+		...{ entriesMax, bytesMax: pageBytesMax },
+	}
 	return within(pullMsMax, shardOf(tenant, shard).pull(request), sleep)
 }
