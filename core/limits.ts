@@ -309,6 +309,8 @@ export const auditVerificationCallsMax = 20
 export const erasureRunMsMax = 86_400_000
 /** An erasure that made no step for so long is driven on without its shard, which calls every five minutes at the latest. */
 export const erasureForgottenMs = 600_000
+/** For how long after a certificate the bucket is still looked into: longer than any upload takes. */
+export const erasureLateMs = 86_400_000
 /** Records of erasures that a minute reads, and those that every minute reads; each is a request to the bucket. */
 export const erasuresSweptMax = 100
 export const erasuresNewest = 20

@@ -19,6 +19,7 @@ import type { Begun, Claim, Control, ControlStore } from '../core/control.ts'
 import type { DeadLetter, DeadLetterOrder } from '../core/dead-letter.ts'
 import type { ErasureRecord, ErasureStore } from '../core/erasure.ts'
 import { type Region, regionOf, type TenantId } from '../core/ids.ts'
+import type { ImportInfo } from '../core/job.ts'
 import { hashSecret } from '../core/keys.ts'
 import type { Measured, ShardList } from '../core/metrics.ts'
 import type { RebuildJob, RebuildStep, RebuildStore } from '../core/rebuild.ts'
@@ -336,6 +337,8 @@ export class FakeShard {
 	collections = 0
 	/** In their order. */
 	collectionNames = ['a', 'b', 'c']
+	/** Answers that an import waits for its archive, and refuses what was uploaded. */
+	uploadRefusal: Refusal | null = null
 	/** Refuses the next commands. */
 	refusal: Refusal | null = null
 	rate: Reply<unknown>['rate'] = null
@@ -513,9 +516,11 @@ export class FakeShard {
 				return refuse('job_running', 'this shard performs no jobs')
 			case 'export.list':
 				return accept({ exports: [], next: null })
-			case 'export.get':
 			case 'import.get':
+				return this.uploadRefusal ? accept({ import: waitingImport(operation.id) }) : refuse('not_found', 'no import')
 			case 'import.upload':
+				return { ok: false, refusal: this.uploadRefusal ?? { code: 'not_found', detail: 'no import' } }
+			case 'export.get':
 			case 'export.download':
 			case 'export.delete':
 				return refuse('not_found', 'this shard performs no jobs')
@@ -583,6 +588,11 @@ export class FakeShard {
 			usage: { records: this.records.size, collections: this.collections, keys: 1, storage_bytes: 1, position: 2 },
 		}
 	}
+}
+
+function waitingImport(id: string): ImportInfo {
+	const counts = { parts: 1, partsDone: 0, bytes: 0, recordsDone: 0, recordsTotal: null }
+	return { id, state: 'waiting', ...counts, faults: [], createdAt: 0, finishedAt: null, expiresAt: 0 }
 }
 
 /** The shard's end and the edge's end in one. */

@@ -295,11 +295,12 @@ function erasurePorts(env: Env, region: Region): ErasurePorts {
 
 /** The erasures of a cell are held against the view of that cell (R1). */
 function erasureSweepPorts(env: Env, region: Region): ErasureSweepPorts {
-	const { control, erasures, databaseUrl } = cellOf(env, region)
+	const { control, erasures, objects, databaseUrl } = cellOf(env, region)
 	const database = connect(databaseUrl, env.NEON_ENDPOINT ?? null)
 	return {
 		control,
 		erasures,
+		objects,
 		view: {
 			erase: (tenant, epoch) => eraseTenant(database, tenant, epoch),
 			unburied: (tenants) => listUnburied(database, tenants),

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { mintTenantId, type Region } from '../../core/ids.ts'
+import type { Refusal } from '../../core/refusal.ts'
 import { Edge } from '../api-ports.ts'
 
 const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
@@ -116,4 +117,23 @@ test.each(['-1', '2592001', '1.5', 'x', ''])('grace_seconds=%s is 400', async (g
 	const response = await edge.fetch('DELETE', `/v1/tenants/${id}?grace_seconds=${grace}`, { as: 'root-token' })
 	expect([response.status, await response.json()]).toMatchObject([400, { errors: [{ pointer: 'grace_seconds' }] }])
 	expect(edge.controls.get(id)?.control.erasure).toBeUndefined()
+})
+
+test('[E1] an upload that was under way when its tenant was erased leaves nothing in the bucket, and a doubtful one stays', async () => {
+	const edge = new Edge()
+	const { key, shard } = await edge.tenant()
+	const upload = async (uploadRefusal: Refusal) => {
+		shard.uploadRefusal = uploadRefusal
+		const options = {
+			as: key,
+			body: new Blob(['PK12']),
+			headers: { 'Content-Type': 'application/zip', 'Content-Length': '4' },
+		}
+		return (await edge.fetch('PUT', `/v1/imports/${'0'.repeat(26)}/archive`, options)).status
+	}
+	expect(await upload({ code: 'tenant_erased', detail: 'gone' })).toBe(410)
+	expect(edge.bucket.objects.size).toBe(0)
+	// The shard may have taken note of it.
+	expect(await upload({ code: 'unavailable', detail: 'nobody knows', retryAfter: 1 })).toBe(503)
+	expect(edge.bucket.objects.size).toBe(1)
 })

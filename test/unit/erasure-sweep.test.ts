@@ -13,7 +13,7 @@ interface Swept {
 /** A minute of the sweep over the erasure of one world. */
 async function sweep(world: ErasureWorld, more: Partial<ErasureSweepPorts> = {}): Promise<Swept> {
 	const swept: Swept = { calls: [], buried: [], events: [] }
-	const { control, erasures, view, now } = await world.ports()
+	const { control, erasures, view, objects, now } = await world.ports()
 	await sweepErasures({
 		control,
 		erasures: { read: erasures.read, ids: async () => [world.erasure] },
@@ -24,6 +24,7 @@ async function sweep(world: ErasureWorld, more: Partial<ErasureSweepPorts> = {})
 			},
 			unburied: async (tenants) => (world.tombstone === null ? [...tenants] : []),
 		},
+		objects,
 		announce: async (call) => void swept.calls.push(call),
 		clock: now,
 		log: (_level, event) => void swept.events.push(event),
@@ -75,6 +76,15 @@ test('[E1] rows that came back with a restored database go again, with a tombsto
 	expect(await sweep(world)).toMatchObject({ buried: [2], events: ['erased_rows_returned'] })
 	expect([world.rows, world.tombstone]).toEqual([0, 2])
 	expect((await sweep(world)).buried).toEqual([])
+})
+
+test('[E1] what an upload has left in the bucket after the certificate goes within a day', async () => {
+	const world = new ErasureWorld()
+	await world.fill()
+	await world.ringUntilDone()
+	world.objects = 1
+	await sweep(world)
+	expect(world.objects).toBe(0)
 })
 
 test('every record has its turn, and the newest have it every minute', async () => {

@@ -330,3 +330,23 @@ async function ringAlarm(fixture: ShardFixture): Promise<void> {
 function range(count: number): number[] {
 	return Array.from({ length: count }, (_, index) => index)
 }
+
+test('[E1] an export that is under way when its tenant is erased leaves nothing in the bucket that nobody knows', async () => {
+	for (let fencedAt = 1; ; fencedAt++) {
+		const fixture = new ShardFixture()
+		await fixture.collection('a', {})
+		await write(fixture, 'a', range(25), seeded(1))
+		const { id } = await begin(fixture)
+		const jobs = new Jobs(fixture)
+		let effect = 0
+		let known: string[] = []
+		jobs.onEffect = () => {
+			if (++effect !== fencedAt) return
+			known = fixture.sql.all<{ key: string }>('SELECT key FROM job_part').map(({ key }) => key)
+			fixture.shard.admit({ state: 'erasing', epoch: 2, createdAt: 0, erasure: { id: 'e', dueAt: 0 } })
+		}
+		await jobs.run(id)
+		if (effect < fencedAt) return
+		expect(jobs.keysOf(id), `fenced at effect ${fencedAt}`).toEqual(known)
+	}
+})

@@ -319,3 +319,20 @@ test('waits double up to the maximum and spread over their upper half', () => {
 	expect(retryDelayMs(1, 0)).toBe(2_500)
 	expect(retryDelayMs(1_000, 0)).toBe(webhookRetryMsMax / 2)
 })
+
+test('[W1] what the alarm writes by itself is announced by the same ring, and delivered', async () => {
+	const fixture = new WebhookFixture()
+	await fixture.shard.collection('notes', { 'x-retention-days': 1 })
+	await fixture.shard.create('notes', {})
+	const { id } = await fixture.endpoint()
+	fixture.shard.shard.pull(applied(fixture))
+	while ((await fixture.ring()).length > 0) await deliverWebhooks([message(fixture.wakeUp(id))], fixture.ports)
+	fixture.shard.now += 2 * 86_400_000
+	fixture.shard.alarmAt ??= fixture.shard.now
+	expect(await fixture.ring()).toEqual([id])
+	await deliverWebhooks([message(fixture.wakeUp(id))], fixture.ports)
+	expect(JSON.parse(fixture.sent.at(-1)?.body ?? '{}')).toMatchObject({
+		type: 'record.deleted',
+		data: { collection: 'notes', actor: 'system:retention' },
+	})
+})

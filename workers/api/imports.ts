@@ -2,10 +2,10 @@ import type { z } from '@hono/zod-openapi'
 import { mintId, regionOf } from '../../core/ids.ts'
 import { jobPrefix } from '../../core/job.ts'
 import { importPartBytesMax, importPartsMax } from '../../core/limits.ts'
-import { accept, type Outcome, refuse } from '../../core/refusal.ts'
+import { accept, type Outcome, refuse, statusByCode } from '../../core/refusal.ts'
 import { forTenant } from './auth.ts'
 import type { Handled, TenantCall } from './call.ts'
-import { execute, reach } from './reach.ts'
+import { attempt, execute, reach } from './reach.ts'
 import { showImport } from './representation.ts'
 import { badParameter, readIdempotency, readInteger, readQuery, readShape } from './request.ts'
 import { respondReply } from './respond.ts'
@@ -199,7 +199,14 @@ async function uploadPart(call: TenantCall, parameter: string): Handled {
 	const stored = await store(call, key, length.value)
 	if (!stored.ok) return stored
 	const reply = await execute(call, { name: 'import.upload', id: id.value, part: part.value, key, bytes: length.value })
-	return reply.ok ? respondReply(call, reply, 200, JSON.stringify(showImport(reply.value.import))) : reply
+	if (reply.ok) return respondReply(call, reply, 200, JSON.stringify(showImport(reply.value.import)))
+	// The import ended, or the tenant was erased, while the upload was on its way: nobody would ever find the object.
+	if (statusByCode[reply.refusal.code] < 500) await forget(call, key)
+	return reply
+}
+
+async function forget(call: TenantCall, key: string): Promise<void> {
+	await attempt(call, 'bucket.delete', () => call.ports.bucket(regionOf(call.tenant)).delete([key]))
 }
 
 async function store(call: TenantCall, key: string, bytes: number): Promise<Outcome<void>> {

@@ -2,7 +2,7 @@
 import type { ControlStore } from '../../core/control.ts'
 import { decideErasure, type ErasureCall, type ErasureRecord, type ErasureStore } from '../../core/erasure.ts'
 import type { TenantId } from '../../core/ids.ts'
-import { erasureForgottenMs, erasuresNewest, erasuresSweptMax } from '../../core/limits.ts'
+import { erasureForgottenMs, erasureLateMs, erasuresNewest, erasuresSweptMax } from '../../core/limits.ts'
 import { homeShard } from '../../core/shard-map.ts'
 import type { ErasurePorts } from './erasure.ts'
 
@@ -14,6 +14,7 @@ export interface ErasureSweepPorts extends Pick<ErasurePorts, 'log'> {
 		/** Which of the tenants have no tombstone in the view. */
 		unburied(tenants: readonly TenantId[]): Promise<TenantId[]>
 	}
+	objects: Pick<ErasurePorts['objects'], 'remove'>
 	announce(call: ErasureCall): Promise<void>
 	/** Milliseconds since 1970. */
 	clock(): number
@@ -31,7 +32,9 @@ export async function sweepErasures(ports: ErasureSweepPorts): Promise<void> {
 		records.filter(({ certificate }) => certificate !== null),
 		ports,
 	)
-	for (const record of records) if (record.certificate === null) await driveOn(record, ports)
+	for (const record of records)
+		if (record.certificate === null) await driveOn(record, ports)
+		else await removeLateObjects(record, ports)
 }
 
 function chooseIds(ids: readonly string[], now: number): string[] {
@@ -50,6 +53,13 @@ async function buryAgain(records: readonly ErasureRecord[], ports: ErasureSweepP
 		// What is left after one call is behind the tombstone, and nobody's: `verify` deletes such rows.
 		await ports.view.erase(tenant, control.epoch)
 	}
+}
+
+/** An upload that was on its way when the bucket was emptied, and whose Worker died before it heard of that. */
+async function removeLateObjects({ tenant, done }: ErasureRecord, ports: ErasureSweepPorts): Promise<void> {
+	const certifiedAt = done.find(({ step }) => step === 'certify')?.at ?? 0
+	if (ports.clock() > certifiedAt + erasureLateMs) return
+	if ((await ports.control.read(tenant))?.control.state === 'erased') await ports.objects.remove(tenant)
 }
 
 /** The shard's alarm calls for every step; an erasure without a step for so long has lost it. */

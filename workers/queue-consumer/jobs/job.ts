@@ -48,10 +48,26 @@ export async function runJob(wakeUp: JobWakeUp, ports: JobPorts, goesOn: () => b
 function contextOf(wakeUp: JobWakeUp, ports: JobPorts): JobContext {
 	const { tenant, shard, epoch, job } = wakeUp
 	const prefix = jobPrefix(wakeUp)
+	const bucket = ports.bucket(regionOf(tenant))
+	/** Keys of the step that is under way, which nobody has heard of. */
+	const unheard: string[] = []
 	return {
-		bucket: ports.bucket(regionOf(tenant)),
-		call: (call) =>
-			within(pullMsMax, ports.shardOf(tenant, shard).job({ tenant, shard, epoch, job, call }), ports.sleep),
-		newKey: () => prefix + ports.mint(),
+		bucket,
+		call: async (call) => {
+			const reply = await within(
+				pullMsMax,
+				ports.shardOf(tenant, shard).job({ tenant, shard, epoch, job, call }),
+				ports.sleep,
+			)
+			// Of a job that was deleted meanwhile, or whose tenant is being erased, nobody would ever find them.
+			if (!reply.ok && unheard.length > 0) await bucket.delete(unheard)
+			if (!reply.ok || call.name === 'export.report') unheard.length = 0
+			return reply
+		},
+		newKey: () => {
+			const key = prefix + ports.mint()
+			unheard.push(key)
+			return key
+		},
 	}
 }
