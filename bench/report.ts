@@ -22,6 +22,7 @@ export function writeReport(results: Results, whole: boolean): string {
 		throughputTable(results),
 		latencyTable(results),
 		viewTable(results),
+		rightsTable(results),
 		growthTable(results),
 		priceTable(results.price),
 	].filter((table) => table !== '')
@@ -126,6 +127,33 @@ function latencyTable({ latency, lag, etl, fairness }: Results): string {
 		)
 	}
 	return table(['open loop and ETL', '', 'measured'], rows)
+}
+
+function rightsTable({ rights }: Results): string {
+	const [first] = rights
+	if (!first) return ''
+	const spread = (pick: (one: Results['rights'][number]) => number, unit = 's') =>
+		spreadText(spreadOf(rights.map(pick)), unit)
+	const about = `${first.records} records, ${Math.round(first.megabytes)} MB`
+	return table(
+		['rights of a tenant', 'seconds', 'MB/s', 'the runtime grew by'],
+		[
+			[
+				`export of ${about}`,
+				spread((one) => one.exportSeconds),
+				spread((one) => one.megabytes / one.exportSeconds, ''),
+				spread((one) => one.exportGrowth, 'MB'),
+			],
+			[
+				'download of the archive',
+				spread((one) => one.downloadSeconds),
+				spread((one) => one.megabytes / one.downloadSeconds, ''),
+				spread((one) => one.downloadGrowth, 'MB'),
+			],
+			['import of it', spread((one) => one.importSeconds), spread((one) => one.megabytes / one.importSeconds, ''), ''],
+			['erasure with its certificate', spread((one) => one.eraseSeconds), '', ''],
+		],
+	)
 }
 
 function viewTable({ view }: Results): string {

@@ -5,6 +5,7 @@ import type { Latency } from './figures.ts'
 import type { GrowthResult } from './growth.ts'
 import type { LagResult } from './lag.ts'
 import type { PriceResult } from './price.ts'
+import type { RightsResult } from './rights.ts'
 import type { Throughput, ThroughputName } from './throughput.ts'
 import type { ViewResult } from './view.ts'
 
@@ -24,5 +25,6 @@ export interface Results {
 	/** Of each round, every query. */
 	view: ViewResult[][]
 	growth: GrowthResult[]
+	rights: RightsResult[]
 	price?: PriceResult
 }

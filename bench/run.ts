@@ -18,6 +18,7 @@ import { takeSerials } from './population.ts'
 import { measurePrice } from './price.ts'
 import { writeReport } from './report.ts'
 import type { Results } from './results.ts'
+import { measureRights } from './rights.ts'
 import { measureLatency, type ThroughputName, throughputWorkloads } from './throughput.ts'
 import { measureView } from './view.ts'
 
@@ -29,6 +30,7 @@ const otherWorkloads = {
 	view: 'queries across 1,000 tenants, beside plain SQL on the same database',
 	'growth-records': 'latency at 1,000 and at 1,000,000 records of a tenant',
 	'growth-tenants': 'latency at 10 and at 10,000 tenants',
+	rights: 'export, import and erasure of a tenant of 100,000 records, with the memory that the runtime takes',
 	price: 'what a million writes cost at list price, from counted rows, calls and messages',
 } as const
 
@@ -105,7 +107,16 @@ function readOptions(args: string[]): Options {
 type Measured = Omit<Results, 'at' | 'machine' | 'load' | 'rounds' | 'secondsAPhase'>
 
 async function measureAll(hosts: Hosts, { workloads, rounds, quick, seconds }: Options): Promise<Measured> {
-	const measured: Measured = { throughput: {}, latency: [], lag: [], etl: [], fairness: [], view: [], growth: [] }
+	const measured: Measured = {
+		throughput: {},
+		latency: [],
+		lag: [],
+		etl: [],
+		fairness: [],
+		view: [],
+		growth: [],
+		rights: [],
+	}
 	const throughput = throughputNames.filter((name) => workloads.includes(name))
 	const needed = new Set<ContestantName>(throughput.flatMap((name) => throughputWorkloads[name].contestants))
 	// All start before anything is measured, so that every round finds the same processes.
@@ -133,6 +144,7 @@ async function measureAll(hosts: Hosts, { workloads, rounds, quick, seconds }: O
 				`${round}/${rounds}  etl ${Math.round(result.etlRowsPerSecond)} rows/s, bare upsert ${Math.round(result.bareRowsPerSecond)} rows/s`,
 			)
 		}
+		if (wants('rights')) measured.rights.push(await compareRights(hosts, quick, `${round}/${rounds}`))
 		if (wants('fairness')) measured.fairness.push(await compareFairness(hosts, quick, `${round}/${rounds}`))
 	}
 	if (wants('view')) {
@@ -183,6 +195,17 @@ async function compareFairness(hosts: Hosts, quick: boolean, round: string) {
 	const { alone, beside, drainSeconds } = result
 	say(
 		`${round}  fairness p99 ${Math.round(alone.p99)} ms, beside the backlog ${Math.round(beside.p99)} ms; gone after ${Math.round(drainSeconds)} s`,
+	)
+	return result
+}
+
+async function compareRights(hosts: Hosts, quick: boolean, round: string) {
+	const records = quick ? 10_000 : 100_000
+	const hosted = await hosts.get('freehold')
+	const result = await measureRights(hosted, { records, recordBytes: 2000, firstSerial: takeSerials(records) })
+	const { megabytes, exportSeconds, importSeconds, eraseSeconds } = result
+	say(
+		`${round}  rights ${Math.round(megabytes)} MB, export ${exportSeconds.toFixed(1)} s, import ${importSeconds.toFixed(1)} s, erasure ${eraseSeconds.toFixed(1)} s`,
 	)
 	return result
 }

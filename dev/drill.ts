@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type RuleName, rules, runbookOf } from '../core/alert.ts'
 import { runCommand, UsageError } from './command.ts'
-import { type Drill, drills } from './drill/drills.ts'
+import { type Drill, drills, type Restart } from './drill/drills.ts'
 import { Scene } from './drill/scene.ts'
 import { type StackOptions, startStack } from './stack.ts'
 
@@ -62,8 +62,9 @@ async function perform(name: string, drill: Drill): Promise<Result> {
 	let counted = { acknowledged: 0, unanswered: 0 }
 	try {
 		await scene.begin()
-		const restart = async (options: Partial<StackOptions> = {}) => {
+		const restart: Restart = async (options = {}, whileStopped = () => {}) => {
 			await scene.stack.stop()
+			whileStopped()
 			scene.stack = await start(options)
 		}
 		if (drill.config) await restart({ config: drill.config(dataDir) })

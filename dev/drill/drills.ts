@@ -8,6 +8,7 @@ import { commandLine, groupMembers, projectDir } from '../processes.ts'
 import { configFile } from '../regions.ts'
 import type { Stack, StackOptions } from '../stack.ts'
 import type { Scene } from './scene.ts'
+import { ShardCopy } from './shard-copy.ts'
 
 export interface Drill {
 	what: string
@@ -21,8 +22,8 @@ export interface Drill {
 	run(scene: Scene, restart: Restart): Promise<void>
 }
 
-/** Ends the stack and starts it again on its folder. */
-type Restart = (options?: Partial<StackOptions>) => Promise<void>
+/** Ends the stack, lets something happen to its folder, and starts it again there. */
+export type Restart = (options?: Partial<StackOptions>, whileStopped?: () => void) => Promise<void>
 
 const minute = 60_000
 const budgets: readonly RuleName[] = ['slo_burn_fast', 'slo_burn_slow']
@@ -101,6 +102,47 @@ export const drills: Record<string, Drill> = {
 			// A later change of the record brings it, and takes the dead letter away.
 			await scene.send(tenant.key, 'PUT', path, { mended: true })
 			await scene.awaitResolved(['dead_letters'], 5 * minute)
+		},
+	},
+	'stuck-shard': {
+		what: 'Postgres fails whenever it takes the rows of one tenant, until an alert says so',
+		expects: ['shard_stalled'],
+		mayFire: budgets,
+		run: async (scene) => {
+			const { id, key } = await scene.enlist('eu')
+			const sql = (text: string) => runSql(scene.stack, text)
+			await sql(`CREATE FUNCTION drill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+				IF NEW.tenant_id = '${id}' AND NEW.applied_seq > OLD.applied_seq THEN
+					RAISE EXCEPTION 'a drill' USING ERRCODE = 'object_not_in_prerequisite_state';
+				END IF;
+				RETURN NEW;
+			END $$`)
+			await sql('CREATE TRIGGER drill BEFORE UPDATE ON shard FOR EACH ROW EXECUTE FUNCTION drill()')
+			scene.fault()
+			await scene.send(key, 'POST', '/v1/collections/drill/records', { stuck: true })
+			await scene.awaitAlert('shard_stalled', 12 * minute)
+			await sql('DROP TRIGGER drill ON shard')
+			await scene.awaitResolved(['shard_stalled'], 12 * minute)
+		},
+	},
+	'erased-tenant-restore': {
+		what: "a tenant is erased, and its shard's database of before is put back while everything is stopped",
+		expects: [],
+		mayFire: budgets,
+		run: async (scene, restart) => {
+			const left = await scene.enlist('eu')
+			for (let n = 0; n < 20; n++) await scene.send(left.key, 'POST', '/v1/collections/drill/records', { n })
+			await scene.until('the view to have the tenant', minute, async () => (await scene.countInView(left)) === 20)
+			const copy = new ShardCopy(scene.stack, left.id)
+			await restart({}, () => copy.take())
+			scene.fault()
+			await scene.erase(left)
+			await restart({}, () => copy.putBack())
+			await scene.expectErased(left)
+			// The shard wakes up, the view is read anew, a minute of sweeps goes by: nothing brings it back.
+			await scene.rebuild('eu', 3 * minute)
+			await pause(minute)
+			await scene.expectErased(left)
 		},
 	},
 	'noisy-neighbour': {

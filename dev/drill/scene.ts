@@ -24,6 +24,7 @@ const alertList = z.object({
 	monitors: z.array(z.object({ probe: z.object({ failed: z.string().nullable() }).nullable() })),
 })
 const createdTenant = z.object({ id: z.string(), api_key: z.object({ secret: z.string() }) })
+const erasureShape = z.object({ id: z.string(), status: z.string() })
 const createdRecord = z.object({ id: z.string() })
 const collections = z.object({ collections: z.array(z.object({ name: z.string(), records: z.number() })) })
 
@@ -79,7 +80,7 @@ export class Scene {
 				if (answer.status !== 200) throw new Error(`the acknowledged record ${id} is lost: ${answer.status}`)
 			}
 			await this.until(`the view to have every record of ${tenant.id}`, 180_000, async () => {
-				const [present, inView] = [await this.#count(tenant), await this.#countInView(tenant)]
+				const [present, inView] = [await this.#count(tenant), await this.countInView(tenant)]
 				return present >= tenant.acknowledged.length && present === inView
 			})
 		}
@@ -143,6 +144,36 @@ export class Scene {
 		return { id, key: key.secret, acknowledged: [], took: [], unanswered: 0 }
 	}
 
+	/** Erases a tenant for which nobody writes, and waits for the certificate. */
+	async erase({ id }: Tenant): Promise<void> {
+		const asked = await this.send(this.stack.operatorToken, 'DELETE', `/v1/tenants/${id}`)
+		const { id: erasure } = erasureShape.parse(asked.body)
+		await this.until('the certificate', 120_000, async () => {
+			const shown = await this.send(this.stack.operatorToken, 'GET', `/v1/erasures/${erasure}`)
+			return erasureShape.parse(shown.body).status === 'done'
+		})
+	}
+
+	/** @throws when anything still answers with the tenant's data */
+	async expectErased(tenant: Tenant): Promise<void> {
+		for (const path of ['/v1/tenant', '/v1/collections', '/v1/collections/drill/records', '/v1/changes']) {
+			const { status } = await this.send(tenant.key, 'GET', path)
+			if (status !== 410) throw new Error(`${path} of an erased tenant answers ${status}`)
+		}
+		if ((await this.countInView(tenant)) > 0) throw new Error('the view has an erased tenant')
+	}
+
+	/** Reads a region's view anew. */
+	async rebuild(region: string, withinMs: number): Promise<void> {
+		const asked = await this.send(this.stack.operatorToken, 'POST', '/v1/view/rebuild', { region })
+		const shape = z.object({ id: z.string(), state: z.string() })
+		const { id } = shape.parse(asked.body)
+		await this.until('the rebuild', withinMs, async () => {
+			const shown = await this.send(this.stack.operatorToken, 'GET', `/v1/view/rebuilds/${id}`)
+			return shape.parse(shown.body).state === 'done'
+		})
+	}
+
 	async #write(tenant: Tenant): Promise<void> {
 		for (let n = 0; !this.#over; n++) {
 			const start = performance.now()
@@ -174,7 +205,7 @@ export class Scene {
 		return z.object({ records: z.number() }).parse(body).records
 	}
 
-	async #countInView(tenant: Tenant): Promise<number> {
+	async countInView(tenant: Tenant): Promise<number> {
 		const { body } = await this.send(this.stack.operatorToken, 'GET', `/v1/view/collections?tenant=${tenant.id}`)
 		return collections.parse(body).collections.find(({ name }) => name === 'drill')?.records ?? 0
 	}
