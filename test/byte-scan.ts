@@ -1,28 +1,33 @@
 /** Looks for texts in the bytes of files, as somebody would who has stolen the disk. */
-import { closeSync, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs'
+import { open, readdir, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** Read at once; a text that lies across two pieces is found in both together. */
 const pieceBytes = 1 << 20
 
 /**
- * The files below the folders, links followed, that hold one of the texts in UTF-8, UTF-16, base64 or hexadecimal. A file that goes
- * while it is looked at held nothing for long.
+ * The files below the folders, links followed, that hold a text in UTF-8, UTF-16, base64 or hexadecimal. A file that goes
+ * while it is looked at held nothing for long. Others get their turn meanwhile: whoever blocks a process for seconds finds its
+ * connections closed.
  */
-export function filesWith(folders: readonly string[], texts: readonly string[]): string[] {
-	const needles = texts.flatMap(formsOf)
-	return [...new Set(folders.flatMap(filesBelow))].filter((file) => holds(file, needles)).sort()
+export async function filesWith(folders: readonly string[], text: string): Promise<string[]> {
+	const needles = formsOf(text)
+	const files = new Set((await Promise.all(folders.map(filesBelow))).flat())
+	const found: string[] = []
+	for (const file of files) if (await holds(file, needles)) found.push(file)
+	return found.sort()
 }
 
-function filesBelow(folder: string): string[] {
-	const names = unlessGone(() => readdirSync(folder)) ?? []
-	return names.flatMap((name) => {
-		const path = unlessGone(() => realpathSync(join(folder, name)))
-		const found = path === null ? null : unlessGone(() => statSync(path))
-		if (path === null || found === null) return []
-		if (found.isDirectory()) return filesBelow(path)
-		return found.isFile() ? [path] : []
+async function filesBelow(folder: string): Promise<string[]> {
+	const names = (await unlessGone(readdir(folder))) ?? []
+	const found = names.map(async (name) => {
+		const path = await unlessGone(realpath(join(folder, name)))
+		const about = path === null ? null : await unlessGone(stat(path))
+		if (path === null || about === null) return []
+		if (about.isDirectory()) return filesBelow(path)
+		return about.isFile() ? [path] : []
 	})
+	return (await Promise.all(found)).flat()
 }
 
 /** Base64 depends on where in a group of three bytes the text begins; the characters that its neighbours share are left out. */
@@ -38,29 +43,29 @@ function formsOf(text: string): Buffer[] {
 	return [bytes, Buffer.from(text, 'utf16le'), ...based, Buffer.from(hex), Buffer.from(hex.toUpperCase())]
 }
 
-function holds(file: string, needles: readonly Buffer[]): boolean {
+async function holds(path: string, needles: readonly Buffer[]): Promise<boolean> {
 	const overlap = Math.max(...needles.map(({ length }) => length)) - 1
-	const descriptor = unlessGone(() => openSync(file, 'r'))
-	if (descriptor === null) return false
+	const file = await unlessGone(open(path))
+	if (file === null) return false
 	try {
 		const piece = Buffer.alloc(overlap + pieceBytes)
 		let kept = 0
 		for (;;) {
-			const read = readSync(descriptor, piece, kept, pieceBytes, null)
-			if (read === 0) return false
-			const filled = piece.subarray(0, kept + read)
+			const { bytesRead } = await file.read(piece, kept, pieceBytes)
+			if (bytesRead === 0) return false
+			const filled = piece.subarray(0, kept + bytesRead)
 			if (needles.some((needle) => filled.includes(needle))) return true
 			kept = Math.min(overlap, filled.length)
 			piece.copyWithin(0, filled.length - kept, filled.length)
 		}
 	} finally {
-		closeSync(descriptor)
+		await file.close()
 	}
 }
 
-function unlessGone<T>(look: () => T): T | null {
+async function unlessGone<T>(looked: Promise<T>): Promise<T | null> {
 	try {
-		return look()
+		return await looked
 	} catch (error) {
 		if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
 		throw error

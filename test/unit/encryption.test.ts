@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { parseListQuery } from '../../core/filter.ts'
+import { openField, recordKey, sealField } from '../../core/sealed-field.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import { KeyAbsent } from '../../workers/shard-do/vault.ts'
-import { ShardFixture } from '../shard.ts'
+import { ShardFixture, seeded } from '../shard.ts'
 
 const patients = {
 	type: 'object',
@@ -158,6 +159,21 @@ test('a sealed value opens at its own place only, under its own key', async () =
 
 	fixture.giveKey()
 	await expect(get(first.record.id)).rejects.toThrow('does not open at its place')
+})
+
+test('a place is the tenant, the collection, the record and the property, and every record has a key of its own', () => {
+	const random = seeded(5)
+	const fields = random(new Uint8Array(32))
+	const place = { tenant: 'eu_1', collection: 1, record: 'a', property: 'email' }
+	const key = recordKey(fields, place)
+	const sealed = sealField(key, 1, place, { mail: 'ada' }, random)
+	expect(openField(key, place, sealed)).toEqual({ mail: 'ada' })
+	const others = [{ tenant: 'eu_2' }, { collection: 2 }, { record: 'b' }, { property: 'phone' }]
+	for (const other of others)
+		expect(() => openField(key, { ...place, ...other }, sealed), JSON.stringify(other)).toThrow('at its place')
+	expect(() => openField(key, place, sealed.replace('k1.', 'k2.'))).toThrow('at its place')
+	for (const other of [{ collection: 2 }, { record: 'b' }])
+		expect(() => openField(recordKey(fields, { ...place, ...other }), place, sealed)).toThrow('at its place')
 })
 
 test('[D2] work that misses its key leaves nothing, and succeeds once the key is there', async () => {
