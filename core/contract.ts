@@ -134,6 +134,10 @@ export interface Operations {
 	/** With `replaces`, the tenant's collections make way for those of the archive, all at once when all of it has been checked. */
 	'import.create': { takes: { parts: number; replaces?: boolean }; answers: { import: ImportInfo; position: number } }
 	'import.get': { takes: { id: string }; answers: { import: ImportInfo } }
+	'import.list': {
+		takes: { limit: number; after: string | null }
+		answers: { imports: ImportInfo[]; next: string | null }
+	}
 	'import.upload': { takes: { id: string; part: number; key: string; bytes: number }; answers: { import: ImportInfo } }
 	'tenant.get': { takes: Record<never, never>; answers: { tenant: TenantInfo } }
 	'tenant.update': {

@@ -97,6 +97,8 @@ export interface ErasureStore {
 	create(record: ErasureRecord): Promise<boolean>
 	/** False when somebody changed it since it was read. */
 	replace(record: ErasureRecord, etag: string): Promise<boolean>
+	/** The newest first. */
+	recent(limit: number): Promise<ErasureRecord[]>
 }
 
 export type Decision =

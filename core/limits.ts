@@ -281,6 +281,8 @@ export const exportsMax = 20
 export const jobSilenceMs = 10_000
 export const jobSilenceMsMax = 300_000
 
+/** Erasures in one answer: each is two objects of the bucket. */
+export const erasuresShownMax = 50
 /** Rows that one statement of a tenant's erasure deletes in the view: less than a second, because a batch waits for it. */
 export const erasedRowsMax = 50_000
 /** A request of a data subject is due after this (Art. 12(3) GDPR: one month), in milliseconds. */

@@ -130,7 +130,8 @@ export interface View {
 	>
 	tenants(
 		scope: ViewScope,
-		page: { limit: number; after: TenantId | null },
+		/** `search` keeps those whose id it is, or whose slug or name contains it, whatever the case of ASCII letters. */
+		page: { limit: number; after: TenantId | null; search: string | null },
 	): Promise<Outcome<{ tenants: ViewTenant[]; next: TenantId | null; freshness: Freshness }>>
 	freshness(scope: ViewScope): Promise<Outcome<Freshness>>
 	/** What the last comparisons of the scope's shards with the view said, by region. */

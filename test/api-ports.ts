@@ -257,6 +257,13 @@ export class Edge {
 					return true
 				}),
 			replace: () => Promise.reject(new Error('the edge never replaces the record of an erasure')),
+			recent: (limit) =>
+				this.port('erasures.recent', () =>
+					[...this.erasures.values()]
+						.map(({ record }) => record)
+						.slice(-limit)
+						.toReversed(),
+				),
 		}
 	}
 
@@ -514,6 +521,8 @@ export class FakeShard {
 			case 'import.create':
 			case 'export.create':
 				return refuse('job_running', 'this shard performs no jobs')
+			case 'import.list':
+				return accept({ imports: [], next: null })
 			case 'export.list':
 				return accept({ exports: [], next: null })
 			case 'import.get':

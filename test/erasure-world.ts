@@ -132,6 +132,7 @@ export class ErasureWorld {
 			erasures: {
 				read: () => this.port(() => ({ record: this.record, etag: tag(1) })),
 				create: () => Promise.reject(new Error('the record exists')),
+				recent: () => Promise.reject(new Error('an erasure looks at no other')),
 				replace: (record, etag) =>
 					this.port(() =>
 						put(1, etag, () => {

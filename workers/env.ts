@@ -277,11 +277,17 @@ async function listErasures(bucket: R2Bucket): Promise<{ id: string; uploaded: n
 }
 
 function erasureStore(bucket: R2Bucket): Cell['erasures'] {
-	const nameOf = (id: string) => `erasures/${id}.json`
+	const prefix = 'erasures/'
+	const nameOf = (id: string) => `${prefix}${id}.json`
+	const read = async (key: string) => {
+		const object = await bucket.get(key)
+		return object && { record: erasureRecord.parse(await object.json()), etag: object.etag }
+	}
 	return {
-		read: async (id) => {
-			const object = await bucket.get(nameOf(id))
-			return object && { record: erasureRecord.parse(await object.json()), etag: object.etag }
+		read: (id) => read(nameOf(id)),
+		recent: async (limit) => {
+			const found = await Promise.all((await lastKeys(bucket, prefix, limit)).map(read))
+			return found.flatMap((one) => (one === null ? [] : [one.record]))
 		},
 		create: async (record) => {
 			const onlyIf = new Headers({ 'If-None-Match': '*' })
@@ -338,6 +344,17 @@ function rotationStore(bucket: R2Bucket): RotationStore {
 	}
 }
 
+/** The last keys under a prefix, the last one first; ids there are in the order of time. */
+async function lastKeys(bucket: R2Bucket, prefix: string, limit: number): Promise<string[]> {
+	const keys: string[] = []
+	for (let startAfter: string | undefined = prefix; startAfter !== undefined; ) {
+		const listed: R2Objects = await bucket.list({ prefix, startAfter })
+		keys.push(...listed.objects.map(({ key }) => key))
+		startAfter = listed.truncated ? keys.at(-1) : undefined
+	}
+	return keys.toReversed().slice(0, limit)
+}
+
 function rebuildStore(bucket: R2Bucket): RebuildStore {
 	const prefix = 'rebuilds/'
 	const nameOf = (id: string) => `${prefix}${id}.json`
@@ -354,13 +371,7 @@ function rebuildStore(bucket: R2Bucket): RebuildStore {
 		replace: async (job, etag) =>
 			(await bucket.put(nameOf(job.id), JSON.stringify(job), { onlyIf: { etagMatches: etag } })) !== null,
 		recent: async (limit) => {
-			const keys: string[] = []
-			for (let startAfter: string | undefined = prefix; startAfter !== undefined; ) {
-				const listed: R2Objects = await bucket.list({ prefix, startAfter })
-				keys.push(...listed.objects.map(({ key }) => key))
-				startAfter = listed.truncated ? keys.at(-1) : undefined
-			}
-			const found = await Promise.all(keys.toReversed().slice(0, limit).map(read))
+			const found = await Promise.all((await lastKeys(bucket, prefix, limit)).map(read))
 			return found.flatMap((one) => (one === null ? [] : [one.job]))
 		},
 	}

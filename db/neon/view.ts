@@ -65,8 +65,8 @@ export function createView({ regions: databases, now, sleep }: ViewPorts): View 
 			return accept({ collections: [...page.items], next, freshness: freshnessOf(asked.value, scope.tenant) })
 		},
 
-		async tenants(scope, { limit, after }) {
-			const statement = { text: listTenants, params: [scope.tenant, after, limit + 1] }
+		async tenants(scope, { limit, after, search }) {
+			const statement = { text: listTenants, params: [scope.tenant, after, limit + 1, search] }
 			const asked = await askRegions(databases, scope, [statement, freshnessStatement(scope.tenant)])
 			if (!asked.ok) return asked
 			const parts = asked.value.map(({ results }) => ({ items: (results[0] ?? []).map(readTenant), more: false }))
@@ -183,6 +183,8 @@ ORDER BY page.tenant_id, page.name`
 const listTenants = `
 SELECT tenant_id, slug, name, status, extract(epoch FROM created_at) * 1000 AS created_at_ms FROM tenant
 WHERE ($1::text IS NULL OR tenant_id = $1) AND ($2::text IS NULL OR tenant_id > $2)
+	AND ($4::text IS NULL OR tenant_id = $4
+		OR strpos(slug, lower($4 COLLATE "C")) > 0 OR strpos(lower(name COLLATE "C"), lower($4 COLLATE "C")) > 0)
 ORDER BY tenant_id LIMIT $3::int`
 
 // While a hollow base runs, the view may lack what it counts as applied.

@@ -229,12 +229,21 @@ test('collections and tenants of all regions are listed page by page', async () 
 		if (after === null) break
 	}
 	expect(collections).toEqual(regions.flatMap((region) => [0, 1, 2].map((n) => `${tenantOf(region, n)} people 7`)))
-	const first = accepted(await view.tenants(everything, { limit: 5, after: null }))
-	const rest = accepted(await view.tenants(everything, { limit: 5, after: first.next }))
+	const first = accepted(await view.tenants(everything, { limit: 5, after: null, search: null }))
+	const rest = accepted(await view.tenants(everything, { limit: 5, after: first.next, search: null }))
 	expect(rest.next).toBe(null)
 	expect([...first.tenants, ...rest.tenants].map(({ id }) => id)).toEqual(
 		regions.flatMap((region) => [0, 1, 2].map((n) => tenantOf(region, n))),
 	)
+	const found = async (search: string) =>
+		accepted(await view.tenants(everything, { limit: 5, after: null, search })).tenants.map(({ id }) => id)
+	const both = regions.map((region) => tenantOf(region, 2))
+	expect([await found('G-0002'), await found(tenantOf('global', 2)), await found('g_0%')]).toEqual([
+		both,
+		[tenantOf('global', 2)],
+		[],
+	])
+	expect(await found('A TEN')).toHaveLength(5)
 	expect(rest.tenants[0]).toEqual({
 		id: tenantOf('global', 2),
 		slug: 'slug-0002',

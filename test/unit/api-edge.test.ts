@@ -132,6 +132,24 @@ test('CORS is off unless it is configured, and then holds for the named origins'
 	expect([any.status, any.headers.get('Access-Control-Allow-Origin')]).toEqual([401, '*'])
 })
 
+test('the console is one page at all its addresses, from here alone, and its files are kept for good', async () => {
+	const edge = new Edge()
+	for (const path of ['/console', '/console/tenants', '/console/erasures/eu_1']) {
+		const page = await edge.fetch('GET', path)
+		expect(await page.text()).toBe('/* /console/index.html */')
+		const policy = page.headers.get('Content-Security-Policy')
+		expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'")
+		expect(policy).not.toMatch(/unsafe|https?:/)
+		expect(page.headers.get('Cache-Control')).toBe('no-store')
+	}
+	const script = await edge.fetch('GET', '/console/assets/index-Ab_3-x.js')
+	expect(await script.text()).toBe('/* /console/assets/index-Ab_3-x.js */')
+	expect(script.headers.get('Content-Type')).toBe('text/javascript; charset=utf-8')
+	expect(script.headers.get('Cache-Control')).toContain('immutable')
+	for (const none of ['absent.js', 'index.html', 'x.map', '__proto__', '..%2findex.js', 'a.constructor'])
+		expect((await edge.fetch('GET', `/console/assets/${none}`)).status, none).toBe(404)
+})
+
 test('the docs page loads everything from here and runs no inline script', async () => {
 	const edge = new Edge()
 	const page = await edge.fetch('GET', '/docs')

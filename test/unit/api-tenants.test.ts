@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { hashSecret, parseKey } from '../../core/keys.ts'
+import { accept } from '../../core/refusal.ts'
 import { Edge } from '../api-ports.ts'
 
 const body = { slug: 'acme', name: 'Acme', region: 'eu' }
@@ -321,4 +322,23 @@ test('[T3] the records of a tenant are compared when an operator asks for it, an
 	] as const)
 		expect([wrong, (await get(wrong)).status]).toEqual([wrong, status])
 	expect(edge.objectCalls).toEqual([])
+})
+
+test('a search is handed to the view, its cursor belongs to it, and what could be no name is refused', async () => {
+	const edge = new Edge()
+	const asked: (string | null)[] = []
+	const { id } = await edge.tenant('acme')
+	edge.view.tenants = async (_scope, { search, after }) => {
+		asked.push(search)
+		return accept({ tenants: [], next: after === null ? id : null, freshness: edge.freshness })
+	}
+	const list = (query: string) => edge.fetch('GET', `/v1/tenants?${query}`, { as: 'reader-token' })
+	const first = await list('search=ac')
+	const [, next = ''] = /<[^?]*\?([^>]*)>/.exec(first.headers.get('Link') ?? '') ?? []
+	expect((await list(next)).status).toBe(200)
+	expect(asked).toEqual(['ac', 'ac'])
+	const cursor = new URLSearchParams(next).get('cursor') ?? ''
+	expect((await list(`cursor=${cursor}`)).status).toBe(400)
+	for (const bad of ['search=', `search=${'a'.repeat(10_000)}`, 'search=%00', 'search=a&search=b'])
+		expect((await list(bad)).status, bad.slice(0, 20)).toBe(400)
 })

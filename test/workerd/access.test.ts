@@ -38,8 +38,11 @@ const rows: Record<string, Row> = {
 	'get /': { needs: 'nothing', allowed: 200 },
 	'get /docs': { needs: 'nothing', allowed: 200 },
 	'get /docs/start.js': { needs: 'nothing', allowed: 200 },
-	// The files themselves are there after a build only.
 	'get /docs/assets/{file}': { needs: 'nothing', path: () => '/docs/assets/none.css', allowed: 'not_found' },
+	'get /console': { needs: 'nothing', allowed: 200 },
+	'get /console/{page}': { needs: 'nothing', path: () => '/console/tenants', allowed: 200 },
+	'get /console/{page}/{thing}': { needs: 'nothing', path: () => '/console/tenants/1', allowed: 200 },
+	'get /console/assets/{file}': { needs: 'nothing', path: () => '/console/assets/none.css', allowed: 'not_found' },
 	'get /openapi.json': { needs: 'nothing', allowed: 200 },
 
 	'post /v1/tenants': {
@@ -127,6 +130,27 @@ const rows: Record<string, Row> = {
 		allowed: 202,
 	},
 
+	'get /v1/tenants/{id}/collections': {
+		needs: 'operator:read',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/collections`,
+		allowed: 200,
+	},
+	'get /v1/tenants/{id}/keys': {
+		needs: 'operator:read',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/keys`,
+		allowed: 200,
+	},
+	'get /v1/tenants/{id}/exports': {
+		needs: 'operator:read',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/exports`,
+		allowed: 200,
+	},
+	'get /v1/tenants/{id}/imports': {
+		needs: 'operator:read',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/imports`,
+		allowed: 200,
+	},
+	'get /v1/erasures': { needs: 'operator:read', allowed: 200 },
 	'get /v1/tenants/{id}/usage': {
 		needs: 'operator:read',
 		path: ({ tenant }) => `/v1/tenants/${tenant.id}/usage`,

@@ -1,5 +1,6 @@
 import { schemaBytesMax } from '../../core/limits.ts'
 import { refuse } from '../../core/refusal.ts'
+import type { Handled, TenantCall } from './call.ts'
 import { pageHeaders, readPage } from './page.ts'
 import { execute } from './reach.ts'
 import { collectionText } from './representation.ts'
@@ -19,7 +20,7 @@ const schemaExample = {
 	},
 	required: ['name'],
 }
-const example = {
+export const collectionExample = {
 	name: 'people',
 	schema: schemaExample,
 	records: 0,
@@ -28,7 +29,7 @@ const example = {
 	change: null,
 	encryption: null,
 }
-const shown = { schema: collection, example }
+const shown = { schema: collection, example: collectionExample }
 
 export const collectionRoutes: readonly Route[] = [
 	tenantRoute(
@@ -99,28 +100,13 @@ export const collectionRoutes: readonly Route[] = [
 				200: {
 					description: 'A page of collections',
 					schema: collectionList,
-					example: { collections: [example] },
+					example: { collections: [collectionExample] },
 					headers: pageHeaders,
 				},
 			},
 			refusals: ['invalid_cursor', 'unknown_field'],
 		},
-		async (call) => {
-			const page = readPage(call, 'collections')
-			if (!page.ok) return page
-			const reply = await execute(call, { name: 'collection.list', ...page.value.page })
-			if (!reply.ok) return reply
-			const { collections, next } = reply.value
-			const link = page.value.link(next)
-			if (!link.ok) return link
-			return respondReply(
-				call,
-				reply,
-				200,
-				`{"collections":[${collections.map((one) => collectionText(one, call.ports.retention())).join()}]}`,
-				link.value,
-			)
-		},
+		listCollections,
 	),
 	tenantRoute(
 		{
@@ -165,3 +151,15 @@ export const collectionRoutes: readonly Route[] = [
 		},
 	),
 ]
+
+export async function listCollections(call: TenantCall): Handled {
+	const page = readPage(call, 'collections')
+	if (!page.ok) return page
+	const reply = await execute(call, { name: 'collection.list', ...page.value.page })
+	if (!reply.ok) return reply
+	const { collections, next } = reply.value
+	const link = page.value.link(next)
+	if (!link.ok) return link
+	const shown = collections.map((one) => collectionText(one, call.ports.retention()))
+	return respondReply(call, reply, 200, `{"collections":[${shown.join()}]}`, link.value)
+}

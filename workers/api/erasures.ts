@@ -1,8 +1,8 @@
 import type { Idempotency, Operations } from '../../core/contract.ts'
 import { type Control, changeControl } from '../../core/control.ts'
-import type { ErasureRecord } from '../../core/erasure.ts'
+import { type ErasureRecord, erasureSteps } from '../../core/erasure.ts'
 import { mintTenantId, parseTenantId, regionOf, type TenantId } from '../../core/ids.ts'
-import { graceSecondsMax } from '../../core/limits.ts'
+import { erasuresShownMax, graceSecondsMax } from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { homeShard } from '../../core/shard-map.ts'
 import { readControl } from './auth.ts'
@@ -13,7 +13,16 @@ import { showErasure, timeOf } from './representation.ts'
 import { readIdempotency, readInteger, readQuery, readShape } from './request.ts'
 import { respondJson, respondReply } from './respond.ts'
 import { operatorRoute, publicRoute, type Route, tenantRoute } from './route.ts'
-import { erasure, erasureParams, erasureQuery, hold, jwks, tenantErasureInput, tenantParams } from './schemas.ts'
+import {
+	erasure,
+	erasureList,
+	erasureParams,
+	erasureQuery,
+	hold,
+	jwks,
+	tenantErasureInput,
+	tenantParams,
+} from './schemas.ts'
 
 const tag = 'Erasure'
 const tenantId = 'eu_01k9zq4m3c8t5w2x7v6y0r1n4p'
@@ -27,6 +36,7 @@ const example = {
 	due_at: '2026-11-22T19:50:49.120Z',
 	held_since: null,
 	steps: [{ step: 'control', done_at: '2026-11-22T19:50:50.004Z' }],
+	steps_to_come: erasureSteps.slice(1),
 	horizon: null,
 	certificate: null,
 	certificate_jws: null,
@@ -35,7 +45,7 @@ const accepted = {
 	202: {
 		description: 'Accepted: its progress is at the Location',
 		schema: erasure,
-		example: { ...example, status: 'scheduled', steps: [] },
+		example: { ...example, status: 'scheduled', steps: [], steps_to_come: erasureSteps },
 		headers: ['Location'],
 	},
 }
@@ -96,6 +106,33 @@ export const erasureRoutes: readonly Route[] = [
 			if (!idempotency.ok) return idempotency
 			const asked = { slug: body.value.value.slug, graceSeconds: graceSeconds.value }
 			return requestErasure(call, asked, idempotency.value)
+		},
+	),
+	operatorRoute(
+		{
+			method: 'get',
+			path: '/v1/erasures',
+			scope: 'read',
+			tag,
+			summary: 'List the last erasures of all regions, the newest first',
+			answers: {
+				200: { description: 'The last erasures', schema: erasureList, example: { erasures: [example] } },
+			},
+			refusals: ['unknown_field'],
+		},
+		async (call) => {
+			const asked = readQuery(call, [])
+			if (!asked.ok) return asked
+			const records = await reach(call, 'erasure.list', () => recentErasures(call))
+			if (!records.ok) return records
+			const erasures = []
+			for (const record of records.value) {
+				const { tenant } = record
+				const read = await reach(call, 'control.read', () => call.ports.control(regionOf(tenant)).read(tenant))
+				if (!read.ok) return read
+				if (read.value) erasures.push(showErasure(record, read.value.control, call.ports.clock()))
+			}
+			return respondJson(call, 200, JSON.stringify({ erasures }))
 		},
 	),
 	operatorRoute(
@@ -301,6 +338,14 @@ function readGrace(call: CallerCall): Outcome<number> {
 	const query = readQuery(call, ['grace_seconds'])
 	if (!query.ok) return query
 	return readInteger('grace_seconds', query.value.grace_seconds, { min: 0, max: graceSecondsMax, absent: 0 })
+}
+
+async function recentErasures({ ports: { config, erasures } }: OperatorCall): Promise<ErasureRecord[]> {
+	const found = await Promise.all(config.regions.map((region) => erasures(region).recent(erasuresShownMax)))
+	return found
+		.flat()
+		.sort((a, b) => b.requestedAt - a.requestedAt)
+		.slice(0, erasuresShownMax)
 }
 
 /** An erasure's id has the form of a tenant's, so it names the region whose bucket has the record. */

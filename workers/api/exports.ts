@@ -25,7 +25,7 @@ import {
 } from './schemas.ts'
 
 const tag = 'Exports'
-const example = {
+export const exportExample = {
 	id: '01k9zq4m3c8t5w2x7v6y0r1n4p',
 	status: 'running',
 	as_of_seq: 1017,
@@ -51,7 +51,7 @@ const create = {
 		202: {
 			description: 'Begun',
 			schema: exported,
-			example,
+			example: exportExample,
 			headers: ['Location', 'Freehold-Position'],
 		},
 	},
@@ -69,7 +69,7 @@ const create = {
 const get = {
 	method: 'get' as const,
 	tag,
-	answers: { 200: { description: 'The export and its progress', schema: exported, example } },
+	answers: { 200: { description: 'The export and its progress', schema: exported, example: exportExample } },
 	refusals: ['not_found'] as const,
 }
 const download = {
@@ -122,29 +122,13 @@ export const exportRoutes: readonly Route[] = [
 				200: {
 					description: 'A page of exports, oldest first',
 					schema: exportList,
-					example: { exports: [example] },
+					example: { exports: [exportExample] },
 					headers: pageHeaders,
 				},
 			},
 			refusals: ['invalid_cursor', 'unknown_field'],
 		},
-		async (call) => {
-			const page = readPage(call, 'exports')
-			if (!page.ok) return page
-			const reply = await execute(call, { name: 'export.list', ...page.value.page })
-			if (!reply.ok) return reply
-			const { exports, next } = reply.value
-			const link = page.value.link(next)
-			if (!link.ok) return link
-			const now = call.ports.clock()
-			return respondReply(
-				call,
-				reply,
-				200,
-				JSON.stringify({ exports: exports.map((one) => showExport(one, now)) }),
-				link.value,
-			)
-		},
+		listExports,
 	),
 	tenantRoute(
 		{ ...get, scope, path: '/v1/exports/{id}', summary: 'Read an export and its progress', params: exportParams },
@@ -215,6 +199,19 @@ async function createExport(call: TenantCall, exports: string): Handled {
 /** Without a body, everything is as it is by default. */
 async function readAsked(call: CallerCall): Promise<Outcome<{ value: { csv?: boolean | undefined }; text: string }>> {
 	return call.c.req.raw.body === null ? accept({ value: {}, text: '{}' }) : readShape(call, exportInput)
+}
+
+export async function listExports(call: TenantCall): Handled {
+	const page = readPage(call, 'exports')
+	if (!page.ok) return page
+	const reply = await execute(call, { name: 'export.list', ...page.value.page })
+	if (!reply.ok) return reply
+	const { exports, next } = reply.value
+	const link = page.value.link(next)
+	if (!link.ok) return link
+	const now = call.ports.clock()
+	const text = JSON.stringify({ exports: exports.map((one) => showExport(one, now)) })
+	return respondReply(call, reply, 200, text, link.value)
 }
 
 async function getExport(call: TenantCall, parameter: string): Handled {

@@ -5,6 +5,7 @@ import { importPartBytesMax, importPartsMax } from '../../core/limits.ts'
 import { accept, type Outcome, refuse, statusByCode } from '../../core/refusal.ts'
 import { forTenant } from './auth.ts'
 import type { Handled, TenantCall } from './call.ts'
+import { readPage } from './page.ts'
 import { attempt, execute, reach } from './reach.ts'
 import { showImport } from './representation.ts'
 import { badParameter, readIdempotency, readInteger, readQuery, readShape } from './request.ts'
@@ -22,7 +23,7 @@ import {
 } from './schemas.ts'
 
 const tag = 'Imports'
-const example = {
+export const importExample = {
 	id: '01k9zq4m3c8t5w2x7v6y0r1n4p',
 	status: 'running',
 	parts: 1,
@@ -46,7 +47,7 @@ const create = {
 		201: {
 			description: 'Waits for its archive',
 			schema: imported,
-			example: { ...example, status: 'waiting' },
+			example: { ...importExample, status: 'waiting' },
 			headers: ['Location', 'Freehold-Position'],
 		},
 	},
@@ -69,7 +70,7 @@ const get = {
 		200: {
 			description: 'The import; what was wrong with its archive is told by file and line',
 			schema: imported,
-			example,
+			example: importExample,
 		},
 	},
 	refusals: ['not_found'] as const,
@@ -80,7 +81,7 @@ const upload = {
 	description: 'The body is sent with its `Content-Length`. A part may be sent again until the last one is there.',
 	query: uploadQuery,
 	body: { media: 'application/zip', schema: archive, example: 'PK…' },
-	answers: { 200: { description: 'Taken', schema: imported, example } },
+	answers: { 200: { description: 'Taken', schema: imported, example: importExample } },
 	refusals: ['not_found', 'not_ready', 'payload_too_large', 'unknown_field'] as const,
 }
 
@@ -174,6 +175,18 @@ async function getImport(call: TenantCall, parameter: string): Handled {
 	if (!id.ok) return id
 	const reply = await execute(call, { name: 'import.get', id: id.value })
 	return reply.ok ? respondReply(call, reply, 200, JSON.stringify(showImport(reply.value.import))) : reply
+}
+
+/** For operators; a tenant follows its import by its id. */
+export async function listImports(call: TenantCall): Handled {
+	const page = readPage(call, 'imports')
+	if (!page.ok) return page
+	const reply = await execute(call, { name: 'import.list', ...page.value.page })
+	if (!reply.ok) return reply
+	const { imports, next } = reply.value
+	const link = page.value.link(next)
+	if (!link.ok) return link
+	return respondReply(call, reply, 200, JSON.stringify({ imports: imports.map(showImport) }), link.value)
 }
 
 async function uploadPart(call: TenantCall, parameter: string): Handled {

@@ -1,5 +1,6 @@
 import { mintKey } from '../../core/keys.ts'
 import { refuse } from '../../core/refusal.ts'
+import type { Handled, TenantCall } from './call.ts'
 import { pageHeaders, readPage } from './page.ts'
 import { execute } from './reach.ts'
 import { showKey } from './representation.ts'
@@ -9,7 +10,7 @@ import { type Route, tenantRoute } from './route.ts'
 import { key, keyInput, keyList, keyParams, mintedKey, pageQuery } from './schemas.ts'
 
 const tag = 'API keys'
-const example = {
+export const keyExample = {
 	id: '01k9zq4m3c8t5w2x7v6y0r1n4p',
 	name: 'nightly import',
 	scopes: ['read', 'write'],
@@ -35,7 +36,7 @@ export const keyRoutes: readonly Route[] = [
 				201: {
 					description: 'Created',
 					schema: mintedKey,
-					example: { ...example, secret: 'fhk_eu_01k9…' },
+					example: { ...keyExample, secret: 'fhk_eu_01k9…' },
 					headers: ['Location', 'Freehold-Position'],
 				},
 			},
@@ -78,20 +79,11 @@ export const keyRoutes: readonly Route[] = [
 			summary: 'List the API keys, without their secrets',
 			query: pageQuery,
 			answers: {
-				200: { description: 'A page of keys', schema: keyList, example: { keys: [example] }, headers: pageHeaders },
+				200: { description: 'A page of keys', schema: keyList, example: { keys: [keyExample] }, headers: pageHeaders },
 			},
 			refusals: ['invalid_cursor', 'unknown_field'],
 		},
-		async (call) => {
-			const page = readPage(call, 'keys')
-			if (!page.ok) return page
-			const reply = await execute(call, { name: 'key.list', ...page.value.page })
-			if (!reply.ok) return reply
-			const { keys, next } = reply.value
-			const link = page.value.link(next)
-			if (!link.ok) return link
-			return respondReply(call, reply, 200, JSON.stringify({ keys: keys.map(showKey) }), link.value)
-		},
+		listKeys,
 	),
 	tenantRoute(
 		{
@@ -116,3 +108,14 @@ export const keyRoutes: readonly Route[] = [
 		},
 	),
 ]
+
+export async function listKeys(call: TenantCall): Handled {
+	const page = readPage(call, 'keys')
+	if (!page.ok) return page
+	const reply = await execute(call, { name: 'key.list', ...page.value.page })
+	if (!reply.ok) return reply
+	const { keys, next } = reply.value
+	const link = page.value.link(next)
+	if (!link.ok) return link
+	return respondReply(call, reply, 200, JSON.stringify({ keys: keys.map(showKey) }), link.value)
+}

@@ -86,8 +86,13 @@ export function readPage(call: Call, list: string): Outcome<ListPage<string>> {
 	return asked.ok ? openListPage(call, list, asked.value, z.string()) : asked
 }
 
-export function readTenantPage(call: Call, asked: { limit?: string; cursor?: string }): Outcome<ListPage<TenantId>> {
-	return openListPage(call, 'tenants', asked, tenantId)
+/** A page of the tenants that a search found; its cursor belongs to that search. */
+export function readTenantPage(
+	call: Call,
+	asked: { limit?: string; cursor?: string },
+	search: string | null,
+): Outcome<ListPage<TenantId>> {
+	return openListPage(call, JSON.stringify(['tenants', search]), asked, tenantId)
 }
 
 export function readViewCollectionPage(

@@ -56,7 +56,7 @@ export interface ApiPorts {
 	}
 	/** Tells the length of a stream to whoever it is sent to, who then knows whether all of it arrived. */
 	sized(stream: ReadableStream<Uint8Array>, bytes: number): ReadableStream<Uint8Array>
-	/** Serves the files of the docs page by their name; absent where none were built. */
+	/** Serves the files of the docs page and of the console by their name; absent where none were built. */
 	assets?: { fetch(request: Request): Promise<Response> }
 }
 

@@ -15,7 +15,7 @@ import type {
 } from '../../core/contract.ts'
 import type { Control } from '../../core/control.ts'
 import { type DeadLetter, printDeadLetterId } from '../../core/dead-letter.ts'
-import { type ErasureRecord, erasureStatus } from '../../core/erasure.ts'
+import { type ErasureRecord, erasureStatus, erasureSteps } from '../../core/erasure.ts'
 import { type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import type { ExportInfo, ImportInfo, JobState } from '../../core/job.ts'
 import type { Freshness, RegionFreshness, ViewCollection, ViewRecord, ViewTenant } from '../../core/view.ts'
@@ -171,6 +171,7 @@ export function showErasure(record: ErasureRecord, control: Control, now: number
 		due_at: inForce?.erasure ? timeOf(inForce.erasure.dueAt) : null,
 		held_since: inForce?.hold ? timeOf(inForce.hold.at) : null,
 		steps: record.done.map(({ step, at }) => ({ step, done_at: timeOf(at) })),
+		steps_to_come: erasureSteps.filter((step) => !record.done.some((one) => one.step === step)),
 		horizon: certificate?.horizon ?? null,
 		certificate,
 		certificate_jws: jws,

@@ -3,6 +3,7 @@ import { auditRoutes } from './audit.ts'
 import { batchRoutes } from './batch.ts'
 import { changeRoutes } from './changes.ts'
 import { collectionRoutes } from './collections.ts'
+import { consoleRoutes } from './console.ts'
 import { dataMapRoutes } from './data-map.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
 import { docsRoutes } from './docs.ts'
@@ -24,6 +25,7 @@ import { sloRoutes } from './slo.ts'
 import { statusRoutes } from './status.ts'
 import { subjectRoutes } from './subjects.ts'
 import { tenantRoutes } from './tenant.ts'
+import { tenantListRoutes } from './tenant-lists.ts'
 import { tenantsRoutes } from './tenants.ts'
 import { trafficRoutes } from './traffic.ts'
 import { verificationRoutes } from './verification.ts'
@@ -32,7 +34,9 @@ import { webhookRoutes } from './webhooks.ts'
 
 const described: readonly Route[] = [
 	...docsRoutes,
+	...consoleRoutes,
 	...tenantsRoutes,
+	...tenantListRoutes,
 	...erasureRoutes,
 	...viewRoutes,
 	...verificationRoutes,

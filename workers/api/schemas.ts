@@ -265,6 +265,7 @@ export const imported = z
 		expires_at: time,
 	})
 	.openapi('Import')
+export const importList = z.object({ imports: z.array(imported) }).openapi('ImportList')
 export const uploadQuery = z.object({ part: z.int().min(1).max(importPartsMax).optional() })
 export const archive = z.string().openapi({ format: 'binary' })
 export const rangeHeaders = z.object({ Range: z.string().optional().openapi({ example: 'bytes=0-1048575' }) })
@@ -333,6 +334,7 @@ export const erasure = z
 		due_at: time.nullable(),
 		held_since: time.nullable(),
 		steps: z.array(z.object({ step: z.enum(erasureSteps), done_at: time })),
+		steps_to_come: z.array(z.enum(erasureSteps)),
 		horizon: time.nullable(),
 		certificate: certificate.nullable(),
 		certificate_jws: z.string().nullable(),
@@ -343,6 +345,7 @@ export const handoverInput = z.strictObject({ as_of_seq: position }).openapi('Ha
 export const move = z
 	.object({ tenant: tenantIdText, to: tenantIdText, state: z.enum(moveStates), begun_at: time, begun_by: z.string() })
 	.openapi('Move')
+export const erasureList = z.object({ erasures: z.array(erasure) }).openapi('ErasureList')
 export const hold = z
 	.object({ tenant: tenantIdText, held: z.boolean(), since: time.optional(), by: z.string().optional() })
 	.openapi('LegalHold')
@@ -540,7 +543,9 @@ export const viewFreshnessQuery = viewQuery.extend({
 		example: 30,
 	}),
 })
-export const tenantListQuery = viewFreshnessQuery.pick({ max_staleness: true }).extend(pageQuery.shape)
+export const tenantListQuery = viewFreshnessQuery
+	.pick({ max_staleness: true })
+	.extend({ search: z.string().min(1).max(nameCharsMax).optional(), ...pageQuery.shape })
 export const viewCollectionQuery = viewFreshnessQuery.extend(pageQuery.shape)
 export const deadLetterQuery = viewCollectionQuery.extend({ state: deadLetterState.optional() })
 export const viewRecordQuery = viewFreshnessQuery.extend({
@@ -554,6 +559,8 @@ export const minPositionHeaders = z.object({
 export const index = z.object({ name: z.string(), version: z.string(), docs: z.string(), openapi: z.string() })
 export const openApi = jsonObject
 export const assetParams = z.object({ file: z.string() })
+export const consolePageParams = z.object({ page: z.string().openapi({ example: 'tenants' }) })
+export const consoleThingParams = consolePageParams.extend({ thing: z.string() })
 export const html = z.string()
 export const javascript = z.string()
 export const css = z.string()

@@ -1,6 +1,7 @@
 import { scopes } from '../../core/contract.ts'
 import type { Region } from '../../core/ids.ts'
 import { parseRegion, regionOf } from '../../core/ids.ts'
+import { nameCharsMax } from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { authoriseTenantId, readControl, tenantErased } from './auth.ts'
 import type { OperatorCall } from './call.ts'
@@ -9,7 +10,7 @@ import { pageHeaders, readTenantPage } from './page.ts'
 import { provisionTenant } from './provisioning.ts'
 import { execute } from './reach.ts'
 import { showFreshness, showTenant, showTenantInfo, timeOf } from './representation.ts'
-import { readIdempotency, readQuery, readShape } from './request.ts'
+import { badParameter, readIdempotency, readQuery, readShape } from './request.ts'
 import { respondJson, respondReply } from './respond.ts'
 import { operatorRoute, type Route } from './route.ts'
 import {
@@ -98,6 +99,7 @@ export const tenantsRoutes: readonly Route[] = [
 			scope: 'read',
 			tag,
 			summary: 'List the tenants of all regions, from the view',
+			description: '`search` keeps those whose id it is, or whose slug or name contains it.',
 			query: tenantListQuery,
 			answers: {
 				200: {
@@ -110,14 +112,19 @@ export const tenantsRoutes: readonly Route[] = [
 			refusals: ['invalid_cursor', 'unknown_field', 'view_stale', 'view_unavailable'],
 		},
 		async (call) => {
-			const asked = readQuery(call, ['max_staleness', 'limit', 'cursor'])
+			const asked = readQuery(call, ['search', 'max_staleness', 'limit', 'cursor'])
 			if (!asked.ok) return asked
 			const maxMs = readMaxStaleness(asked.value.max_staleness)
 			if (!maxMs.ok) return maxMs
-			const page = readTenantPage(call, asked.value)
+			const search = readSearch(asked.value.search)
+			if (!search.ok) return search
+			const page = readTenantPage(call, asked.value, search.value)
 			if (!page.ok) return page
 			const { config, view } = call.ports
-			const read = await view.tenants({ regions: config.regions, tenant: null }, page.value.page)
+			const read = await view.tenants(
+				{ regions: config.regions, tenant: null },
+				{ ...page.value.page, search: search.value },
+			)
 			if (!read.ok) return read
 			const { tenants, next, freshness } = read.value
 			const enough = refuseStale(freshness, maxMs.value)
@@ -191,6 +198,12 @@ export const tenantsRoutes: readonly Route[] = [
 		},
 	),
 ]
+
+function readSearch(text: string | undefined): Outcome<string | null> {
+	if (text === undefined) return accept(null)
+	const fits = text.length > 0 && text.length <= nameCharsMax && text.isWellFormed() && !text.includes('\0')
+	return fits ? accept(text) : badParameter('search', `must be 1 to ${nameCharsMax} characters`)
+}
 
 function chooseRegion(call: OperatorCall, text: string | undefined): Outcome<Region> {
 	const { regions } = call.ports.config

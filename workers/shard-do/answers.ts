@@ -101,6 +101,7 @@ const resting: Resting = {
 	'webhook.delete': whole,
 	'import.create': whole,
 	'import.get': whole,
+	'import.list': whole,
 	'import.upload': whole,
 	'export.create': whole,
 	'export.get': whole,

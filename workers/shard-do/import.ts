@@ -19,7 +19,7 @@ import { identifier, type SqlValue } from '../../db/shard/sql.ts'
 import { createTable, deleteCollection } from './collections.ts'
 import { columnValues } from './columns.ts'
 import { type Definition, loadStaged, stagedCollections } from './definition.ts'
-import { faultsOf, insertJob, type JobRow, jobsOf, loadJob, saveJob } from './jobs.ts'
+import { faultsOf, insertJob, type JobRow, jobsOf, listJobs, loadJob, saveJob } from './jobs.ts'
 import { readData, textToStore } from './records.ts'
 import { takeOverRestrictions } from './restriction.ts'
 import { journalSchema } from './schema-change.ts'
@@ -75,6 +75,16 @@ export function createImport(
 export function getImport(work: Work, takes: { id: string }): Outcome<Answer<'import.get'>> {
 	const job = find(work, takes.id)
 	return job ? accept({ import: infoOf(work, job) }) : unknownImport()
+}
+
+export function listImports(
+	work: Work,
+	takes: { limit: number; after: string | null },
+): Outcome<Answer<'import.list'>> {
+	const jobs = listJobs(work.sql, 'import', takes.after ?? '', takes.limit + 1)
+	const page = jobs.slice(0, takes.limit)
+	const next = jobs.length > page.length ? (page.at(-1)?.id ?? null) : null
+	return accept({ imports: page.map((job) => infoOf(work, job)), next })
 }
 
 /** Takes note of a part of the archive that lies in the bucket; with the last of them the work begins. */

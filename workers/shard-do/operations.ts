@@ -5,7 +5,7 @@ import { runBatch } from './batch.ts'
 import { deleteCollection, getCollection, listCollections, putCollection } from './collections.ts'
 import { noteErasure } from './erasure.ts'
 import { createExport, deleteExport, downloadExport, getExport, listExports } from './export.ts'
-import { createImport, getImport, uploadImport } from './import.ts'
+import { createImport, getImport, listImports, uploadImport } from './import.ts'
 import { createKey, deleteKey, listKeys } from './keys.ts'
 import { createRecord, deleteRecord, getRecord, listCollectionRecords, patchRecord, putRecord } from './records.ts'
 import { getRestriction, releaseSubject, restrictSubject } from './restriction.ts'
@@ -47,7 +47,7 @@ const operations: { readonly [N in OperationName]: Rule<N> } = {
 	batch: { scope: 'write', does: 'write', alters: true, run: runBatch },
 	'collection.put': { scope: 'schema', does: 'write', alters: true, run: putCollection },
 	'collection.get': { scope: 'read', does: 'read', run: getCollection },
-	'collection.list': { scope: 'read', does: 'read', run: listCollections },
+	'collection.list': { scope: 'read', operators: true, does: 'read', run: listCollections },
 	'collection.delete': { scope: 'schema', does: 'write', alters: true, run: deleteCollection },
 	'changes.list': {
 		scope: 'read',
@@ -59,7 +59,7 @@ const operations: { readonly [N in OperationName]: Rule<N> } = {
 		does: 'write',
 		run: (work, takes, scopes) => createKey(work, { kind: 'key', scopes }, takes),
 	},
-	'key.list': { scope: 'keys', does: 'read', run: listKeys },
+	'key.list': { scope: 'keys', operators: true, does: 'read', run: listKeys },
 	'key.delete': { scope: 'keys', does: 'write', run: deleteKey },
 	// An endpoint carries the journal out of the house for as long as it exists. Who may export could read all of it anyway,
 	// while `keys` alone is no way to what other scopes allow.
@@ -73,6 +73,7 @@ const operations: { readonly [N in OperationName]: Rule<N> } = {
 	// An import makes collections, which only `schema` may, and there are no records yet that it could change.
 	'import.create': { scope: 'schema', operators: true, does: 'write', alters: true, run: createImport },
 	'import.get': { scope: 'schema', operators: true, does: 'read', run: getImport },
+	'import.list': { scope: 'schema', operators: true, does: 'read', run: listImports },
 	'import.upload': { scope: 'schema', operators: true, does: 'write', alters: true, run: uploadImport },
 	'export.create': { scope: 'export', operators: true, does: 'write', run: createExport },
 	'export.get': { scope: 'export', operators: true, does: 'read', run: getExport },
