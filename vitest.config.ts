@@ -41,7 +41,13 @@ export default defineConfig({
 				plugins: [
 					cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings, outboundService } }),
 				],
-				test: { name: 'workerd', include: ['test/workerd/**/*.test.ts'], testTimeout: 60_000, ...together },
+				test: {
+					name: 'workerd',
+					include: ['test/workerd/**/*.test.ts'],
+					globalSetup: './test/assets.ts',
+					testTimeout: 60_000,
+					...together,
+				},
 			},
 			{
 				// Pure computation, which may share the machine.
@@ -53,6 +59,16 @@ export default defineConfig({
 					name: 'pipeline',
 					include: ['test/pipeline/**/*.test.ts', 'test/fault/**/*.test.ts'],
 					exclude: simulated,
+					fileParallelism: false,
+					testTimeout: 120_000,
+					hookTimeout: 120_000,
+				},
+			},
+			{
+				// One stack and one Chromium for all of it.
+				test: {
+					name: 'browser',
+					include: ['test/browser/**/*.test.ts'],
 					fileParallelism: false,
 					testTimeout: 120_000,
 					hookTimeout: 120_000,

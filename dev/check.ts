@@ -6,6 +6,7 @@ import { environment, projectDir } from './processes.ts'
 const checks: [name: string, command: string, ...args: string[]][] = [
 	['format and lint', 'biome', 'check', '--error-on-warnings'],
 	['types', 'tsc', '--noEmit'],
+	['types of the console', 'tsc', '--noEmit', '-p', 'console'],
 	['dead code', 'knip'],
 	['bundle', 'node', 'dev/bundle.ts'],
 	['tests', 'vitest', 'run'],

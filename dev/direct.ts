@@ -3,10 +3,10 @@
  * `wrangler dev` puts two proxies in between, which take most of the time of a request and restart at will.
  */
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, resolve, sep } from 'node:path'
 import { parseArgs } from 'node:util'
-import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { convertV4MiniflareOptions, Miniflare, type Request, Response } from 'miniflare'
 import { unstable_getMiniflareWorkerOptions, unstable_getVarsForDev, unstable_readConfig } from 'wrangler'
 import { environment, projectDir } from './processes.ts'
 
@@ -74,16 +74,32 @@ function workerOptions() {
 	const vars = unstable_getVarsForDev(config, [values['env-file']], {}, undefined, true)
 	const secrets = Object.fromEntries(Object.entries(vars).map(([name, { value }]) => [name, value]))
 	// The router for assets is a Worker of its own in front of ours, which locally costs more than most requests; on the
-	// platform it is not ours to pay. The docs page needs it, so that page is for `wrangler dev`.
+	// platform it is not ours to pay. Our Worker asks for files by itself, and gets them from their folder.
 	const { assets: _assets, ...served } = options
+	const { name = 'worker', assets } = unstable_readConfig({ config })
 	return {
 		...served,
 		// Names the folders of the objects.
-		name: unstable_readConfig({ config }).name ?? 'worker',
+		name,
+		serviceBindings: Object.assign(
+			{},
+			options.serviceBindings,
+			assets?.binding && { [assets.binding]: serveFile(assets) },
+		),
 		bindings: Object.assign({}, options.bindings, secrets),
 		modules: builtModules(),
 		modulesRoot: buildDir,
 		unsafeDirectSockets: [{ host: '127.0.0.1', port: Number(values.port) }],
+	}
+}
+
+/** Answers with a file of the folder, as the platform does for a Worker that asks; the caller says what it is. */
+function serveFile({ directory = '' }: { directory?: string | undefined }) {
+	const root = resolve(dirname(config), directory)
+	return async (request: Request): Promise<Response> => {
+		const file = join(root, new URL(request.url).pathname)
+		const present = file.startsWith(root + sep) && statSync(file, { throwIfNoEntry: false })?.isFile()
+		return present ? new Response(readFileSync(file)) : new Response(null, { status: 404 })
 	}
 }
 

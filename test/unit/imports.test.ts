@@ -8,6 +8,7 @@ const root = resolve(import.meta.dirname, '../..')
 const allowed: Record<string, string[]> = {
 	core: [],
 	db: ['core'],
+	console: [],
 	'workers/api': ['core'],
 	'workers/shard-do': ['core', 'db'],
 	'workers/queue-consumer': ['core', 'db'],
@@ -17,7 +18,7 @@ const allowed: Record<string, string[]> = {
 
 function sources(folder: string): string[] {
 	return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-		.filter((name) => name.endsWith('.ts'))
+		.filter((name) => /\.tsx?$/.test(name))
 		.map((name) => join(folder, name))
 }
 
@@ -32,7 +33,7 @@ function importsOf(file: string): string[] {
 	return [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '')
 }
 
-const files = ['core', 'db', 'workers'].flatMap(sources)
+const files = ['core', 'db', 'console', 'workers'].flatMap(sources)
 
 test('rooms import only what they may', () => {
 	expect(files.length).toBeGreaterThan(30)
