@@ -59,6 +59,8 @@ async function main(args: string[]): Promise<void> {
 	const present = await operator.ask('GET', path, tenantShape)
 	if (manifest.tenant.id !== tenant && manifest.tenant.slug !== present.slug)
 		throw new Error(`the archive is of ${manifest.tenant.id}, and ${tenant} never had its slug`)
+	// Suspending it would lift the restriction, under which nothing may change.
+	if (present.status === 'restricted') throw new Error('the tenant is restricted: lift that first')
 	const { counts, export: made } = manifest
 	say(`the archive is sound: ${counts.records} records in ${counts.collections} collections, of ${made.as_of}`)
 	say(`${tenant} holds ${present.usage.records} records in ${present.usage.collections} collections now`)
