@@ -43,7 +43,13 @@ async function main(args: string[]): Promise<void> {
 	const report = new Report()
 	report.title('Freehold: one shard for each tenant, one view across all of them')
 	report.section('Start the stack: Postgres, the local Neon endpoint, and the Worker with its objects and queues')
-	const starting = startStack({ dataDir, log: (line) => report.line(line) })
+	const starting = startStack({
+		dataDir,
+		cronMs: 60_000,
+		// Without an address of its own no probe runs, whose tenants would be in the view, too.
+		vars: { PUBLIC_URL: '' },
+		log: (line) => report.line(line),
+	})
 	// Put after the stack's own handler, so that nothing writes to the folder any more.
 	if (!values.keep) process.on('exit', () => rmSync(dataDir, { recursive: true, force: true }))
 	const stack = await starting
