@@ -126,8 +126,8 @@ export const replayedEntriesMax = 5_000
 /** Pages that one shard may take of one batch before others get their turn (V4). */
 export const pagesPerDeliveryMax = 20
 /**
- * Shards and jobs of a batch begin nothing more after this. Where a queue runs one batch at a time, a fresh change of another
- * tenant waits so long at most, and for the pages that were begun.
+ * Shards and jobs of a batch begin nothing more after this, and shards no page that would likely end after it. Where a queue runs
+ * one batch at a time, a fresh change of another tenant waits so long at most, and for the page that was begun.
  */
 export const deliveryMsMax = 500
 /** Shards of one delivery that are brought up to date side by side; each holds one page, and all must fit into 128 MB. */

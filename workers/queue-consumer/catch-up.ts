@@ -25,7 +25,7 @@ type Refusal = Extract<PullReply, { kind: 'refused' }>['reason']
 type Turn = Pick<Ports, 'shardOf' | 'now' | 'sleep' | 'log'>
 
 /**
- * Pulls pages and applies them until one is empty, for at most `pagesPerDeliveryMax` pages and none that would begin after
+ * Pulls pages and applies them until one is empty, for at most `pagesPerDeliveryMax` pages and none that would likely end after
  * `endsAt`; one is applied whatever the time, so that every turn comes further. While a base runs, its ranges and pages of
  * changes take turns.
  * @throws DatabaseFailure, and whatever the shard throws: what was applied until then stays applied
@@ -44,7 +44,10 @@ export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn, e
 	/** The page after the one that is being applied, read meanwhile. */
 	let ahead: Promise<PullReply> | null = null
 	let hasApplied = false
-	const isOver = () => ports.now() >= endsAt
+	/** How long the last page took: one that would take as long and end too late is another turn's. */
+	let pageMs = 1
+	let pulledAt = ports.now()
+	const isOver = () => ports.now() + pageMs > endsAt
 	for (let pages = 0; pages < pagesPerDeliveryMax; pages++) {
 		// A search for a poisoned entry is finished whatever the time, else the next turn would start it from the beginning. A
 		// page that was read ahead is applied, too: reading it again would cost more.
@@ -52,6 +55,8 @@ export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn, e
 		const reply: PullReply = await (ahead ??
 			pull(ports, { watermark, range, anew: beginsAnew(watermark), entriesMax: entriesWanted(suspects) }))
 		ahead = null
+		pageMs = Math.max(1, ports.now() - pulledAt)
+		pulledAt = ports.now()
 		if (reply.kind === 'refused') {
 			if (reply.reason === 'diverged') return { end: 'diverged', viewEpoch: watermark.epoch }
 			return { end: 'refused', reason: reply.reason }
