@@ -6,16 +6,17 @@ import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
 import { type Mutant, mutants } from './mutants.ts'
+import { rightsMutants } from './rights-mutants.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 /** A mistake that so many worlds do not show is one that the tests would let through. */
 const seedsMax = 1_000
 
 describe.concurrent('the tests catch the mistake:', { timeout: 600_000 }, () => {
-	test.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s', async (_, mutant) => {
+	test.each([...mutants, ...rightsMutants].map((mutant) => [mutant.name, mutant] as const))('%s', async (_, mutant) => {
 		const folder = mutated(mutant)
 		try {
-			const output = await (mutant.test ? outputOf(folder, mutant.test) : firstFailure(folder, mutant))
+			const output = await (mutant.test ? outputOf(folder, mutant.test, mutant.only) : firstFailure(folder, mutant))
 			expect(output, 'it went through unseen').toMatch(mutant.test ? /Tests .*failed/ : /^\{"seed":/m)
 		} finally {
 			rmSync(folder, { recursive: true, force: true })
@@ -59,8 +60,8 @@ async function firstFailure(folder: string, { seed }: Mutant): Promise<string> {
 	return known.includes('{"seed":') ? known : simulate(1, seedsMax)
 }
 
-function outputOf(folder: string, test: string): Promise<string> {
-	return run(folder, ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', test])
+function outputOf(folder: string, test: string, only = ''): Promise<string> {
+	return run(folder, ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', test, '-t', only])
 }
 
 async function run(folder: string, args: string[]): Promise<string> {

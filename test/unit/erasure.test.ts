@@ -4,6 +4,7 @@ import { decideErasure, erasureSteps } from '../../core/erasure.ts'
 import { remainsOf } from '../../workers/shard-do/erasure.ts'
 import { KeyAbsent } from '../../workers/shard-do/vault.ts'
 import { ErasureWorld } from '../erasure-world.ts'
+import { people, ShardFixture } from '../shard.ts'
 
 const day = 86_400_000
 const all = { filter: null, order: [], limit: 10, after: null, select: null, count: false }
@@ -117,6 +118,17 @@ test('[E1] what turns up again before the certificate is found and erased once m
 	world.ports = async () => ports
 	await world.ringUntilDone()
 	expectErased(world)
+})
+
+test('[E1] a copy of the database from before the erasure is buried before it answers anything', async () => {
+	const fixture = new ShardFixture()
+	await fixture.collection('people', people)
+	await fixture.create('people', { email: 'a@example.com' })
+	fixture.restart()
+	const erasure = { id: 'e', dueAt: 0, horizon: fixture.now + day }
+	fixture.shard.admit({ state: 'erased', epoch: 2, createdAt: 0, erasure })
+	expect((await fixture.refused({ name: 'collection.get', collection: 'people' })).code).toBe('tenant_erased')
+	expect(remainsOf(fixture.sql)).toEqual({ tables: 0, records: 0, keys: 0, buried: true })
 })
 
 test('[E3] the horizon follows the configured retention', async () => {

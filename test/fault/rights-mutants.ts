@@ -1,0 +1,124 @@
+import type { Mutant } from './mutants.ts'
+
+const jobs = 'workers/queue-consumer/jobs/job.ts'
+const retention = 'workers/shard-do/retention.ts'
+const erasureTests = 'test/unit/erasure.test.ts'
+const exportTests = 'test/unit/export.test.ts'
+const restrictionTests = 'test/unit/restriction.test.ts'
+
+/** Mistakes about what tenants and people have a right to: exports, imports, erasures, restrictions, and the region of their data. */
+export const rightsMutants: Mutant[] = [
+	{
+		name: 'a snapshot keeps nothing of what is replaced',
+		edits: [
+			{
+				file: 'workers/shard-do/snapshot.ts',
+				find: 'WHERE r.seq <= s.seq AND (c.',
+				replace: 'WHERE r.seq < 0 AND (c.',
+			},
+		],
+		test: exportTests,
+		only: 'the exact state at its position',
+	},
+	{
+		name: 'what an export has stored for an erased tenant stays',
+		edits: [{ file: jobs, find: 'await bucket.delete(unheard)', replace: 'await Promise.resolve()' }],
+		test: exportTests,
+		only: 'when its tenant is erased',
+	},
+	{
+		name: 'a failed import leaves what it has read',
+		edits: [{ file: 'workers/shard-do/import.ts', find: '	dropStaged(work)\n', replace: '' }],
+		test: 'test/unit/import.test.ts',
+		only: 'nothing',
+	},
+	{
+		name: 'the ledger is not applied at a cold start',
+		edits: [
+			{
+				file: 'workers/shard-do/subjects.ts',
+				find: 'const missed = ledger.filter(({ request }) => !known.has(request))',
+				replace: 'const missed = ledger.filter(({ request }) => request === known.size.toString())',
+			},
+		],
+		test: 'test/unit/subjects.test.ts',
+	},
+	{
+		name: 'no tombstone in the shard',
+		edits: [
+			{
+				file: 'workers/shard-do/erasure.ts',
+				find: 'INSERT INTO tombstone (only_row, tenant, shard, epoch) VALUES (1, ?, ?, ?)',
+				replace: 'SELECT ?, ?, ?',
+			},
+		],
+		test: erasureTests,
+		only: 'an erasure empties every store',
+	},
+	{
+		name: 'a copy of an erased shard answers',
+		edits: [
+			{
+				file: 'workers/shard-do/erasing.ts',
+				find: "if (control.state === 'erased') return { is: 'bury' }",
+				replace: "if (control.state === 'erased') return { is: 'none' }",
+			},
+		],
+		test: erasureTests,
+		only: 'before the erasure is buried',
+	},
+	{
+		name: 'the sweep buries without asking the registry',
+		edits: [
+			{
+				file: 'workers/queue-consumer/erasure-sweep.ts',
+				find: "if (control?.state !== 'erased') continue",
+				replace: 'if (!control) continue',
+			},
+		],
+		test: 'test/unit/erasure-sweep.test.ts',
+	},
+	{
+		name: 'a restricted record stays in the view',
+		edits: [
+			{
+				file: 'workers/shard-do/restricted.ts',
+				find: "catalog.restrictions().records === 0 ? 'TRUE'",
+				replace: "catalog.restrictions().records >= 0 ? 'TRUE'",
+			},
+		],
+		test: restrictionTests,
+	},
+	{
+		name: 'restricted records are counted',
+		edits: [
+			{
+				file: 'workers/shard-do/upkeep.ts',
+				find: 'count: viewedRecords(this.#catalog, records)',
+				replace: 'count: records',
+			},
+		],
+		test: restrictionTests,
+	},
+	{
+		name: 'retention takes what is restricted',
+		edits: [{ file: retention, find: "unrestricted(definition.number, 'r.id')", replace: "'TRUE'" }],
+		test: restrictionTests,
+	},
+	{
+		name: 'retention goes on under a legal hold',
+		edits: [{ file: retention, find: 'heldAt !== null || ', replace: '' }],
+		test: restrictionTests,
+	},
+	{
+		name: 'who works for one region reaches another',
+		edits: [
+			{
+				file: 'workers/wire.ts',
+				find: "if (regionOf(tenant) !== region) throw new Error('a tenant of another region')",
+				replace: '',
+			},
+		],
+		test: 'test/unit/residency.test.ts',
+	},
+]
