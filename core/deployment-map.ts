@@ -50,6 +50,10 @@ export function deploymentMapOf(
 		],
 		tags: [
 			{ tag: 'x-personal', means: 'stays in the shard and in exports; the view never has it' },
+			{
+				tag: 'x-personal: "encrypted"',
+				means: "rests encrypted under a key of the tenant's, which an erasure destroys first",
+			},
 			{ tag: 'x-subject', means: 'holds the id of the person whom the record is about' },
 			{ tag: 'x-retention-days', means: 'records are deleted at this age' },
 		],
