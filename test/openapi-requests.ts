@@ -238,7 +238,7 @@ function assemble(
 		const value = given[keyOf(parameter)]
 		if (value === undefined) continue
 		const text = typeof value === 'object' ? '' : String(value)
-		if (parameter.in === 'path') filled = filled.replace(`{${parameter.name}}`, encodeURIComponent(text) || '%20')
+		if (parameter.in === 'path') filled = filled.replace(`{${parameter.name}}`, segmentOf(text))
 		else if (parameter.in === 'header') headers[parameter.name] = text.replace(/[^\x20-\x7e]/g, '?')
 		else if (typeof value !== 'object' || value === null) query.append(parameter.name, text)
 		else for (const [name, one] of Object.entries(value)) query.append(name, String(one))
@@ -263,4 +263,9 @@ function nameIn(reference: string): string {
 
 function numberOr(value: JsonValue | undefined, absent: number): number {
 	return typeof value === 'number' ? value : absent
+}
+
+/** A segment that is `.` or `..` would make it another path before it is sent. */
+function segmentOf(text: string): string {
+	return text === '.' || text === '..' ? `${text}~` : encodeURIComponent(text) || '%20'
 }
