@@ -8,10 +8,10 @@ import { type Look, signIn, startWorld, visit, type World } from './world.ts'
 
 const usage = `Usage: npm run screenshots
 
-Starts a stack, loads some of the demo's data, asks for a few minutes as customers would, and writes docs/screenshots.`
+Starts a stack, loads some of the demo's data, asks for two minutes as customers would, and writes docs/screenshots.`
 
 /** Long enough for lines over time. */
-const trafficMs = 5 * 60_000
+const trafficMs = 2 * 60_000
 const folder = join(projectDir, 'docs', 'screenshots')
 
 await runCommand(async () => {
