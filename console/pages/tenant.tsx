@@ -161,8 +161,7 @@ function UsagePanel({ id }: { id: string }) {
 							]}
 						/>
 						<p class="quiet">
-							{dollars(cost)} at list price over {count(hours.length)} h, without the time in which objects
-							work.
+							{dollars(cost)} at list price over {count(hours.length)} h, without the time in which objects work.
 						</p>
 					</>
 				)
