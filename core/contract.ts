@@ -9,6 +9,7 @@ import type { TenantId } from './ids.ts'
 import type { ExportInfo, ExportLayout, ImportInfo, JobCallName, JobReply, JobRequest, JobWakeUp } from './job.ts'
 import type { ListQuery } from './query.ts'
 import type { Outcome } from './refusal.ts'
+import type { Rewinding, RewindOrder } from './rewind.ts'
 import type { WebhookEvent, WebhookFilter } from './webhook.ts'
 
 /** What an API key may do. */
@@ -296,6 +297,7 @@ export const changeOps = [
 	'restrict',
 	'release',
 	'encryption',
+	'restore',
 ] as const
 export type ChangeOp = (typeof changeOps)[number]
 
@@ -691,6 +693,8 @@ export interface Shard {
 	rebuild(request: RebuildRequest): Promise<RebuildReply>
 	/** A consumer at a job of this tenant asks and reports. */
 	job<N extends JobCallName>(request: JobRequest<N>): Promise<JobReply<N>>
+	/** Brings the tenant back to a moment of its history, with a restart in which it answers nobody. */
+	rewind(order: RewindOrder): Promise<Outcome<Rewinding>>
 	/** Takes part in the erasure of its tenant, as far as the control object says so. */
 	erase(order: ErasureOrder): Promise<Outcome<ShardRemains>>
 	/**

@@ -3,6 +3,7 @@ import { tenantStatuses } from './contract.ts'
 import { parseTenantId, type TenantId } from './ids.ts'
 import { ledgerEntriesMax } from './limits.ts'
 import { accept, type Outcome, refuse } from './refusal.ts'
+import { type Rewound, rewound } from './rewind.ts'
 import { type WrappedKey, wrappedKey } from './tenant-key.ts'
 
 /** Who asked for the erasure of a tenant, and when it may begin. */
@@ -68,6 +69,8 @@ export const controlSchema = z.object({
 	movedFrom: tenantIdSchema.optional(),
 	/** The data subjects that were erased lately: a shard that comes back from its history erases them again. */
 	ledger: z.array(ledgerEntry).optional(),
+	/** The last rewind, with what it must not take back; gone once the tenant is being erased. */
+	rewound: rewound.optional(),
 	/** The tenant's encryption keys, the newest last; absent before it keeps anything encrypted, and once they are destroyed. */
 	keys: z.array(wrappedKey).optional(),
 })
@@ -163,11 +166,14 @@ export function ensureKey(store: ControlStore, tenant: TenantId, mint: () => Wra
 	})
 }
 
-/** Destroys the keys of a tenant whose erasure has begun: nobody can read any more what rests under them, wherever it is. */
+/**
+ * Destroys the keys of a tenant whose erasure has begun: nobody can read any more what rests under them, wherever it is. The
+ * note of a rewind, which has the tenant's name, goes with them.
+ */
 export function destroyKeys(store: ControlStore, tenant: TenantId): Promise<Control | null> {
-	return changeControl(store, tenant, ({ keys, ...control }) => {
+	return changeControl(store, tenant, ({ keys, rewound, ...control }) => {
 		const isDoomed = control.state === 'erasing' || control.state === 'erased'
-		return isDoomed && keys !== undefined ? control : null
+		return isDoomed && (keys !== undefined || rewound !== undefined) ? control : null
 	})
 }
 
@@ -180,6 +186,35 @@ export function divergeControl(store: ControlStore, tenant: TenantId, epoch: num
 		const next = present.epoch + 1
 		return present.state === 'active' && present.epoch === epoch ? { ...present, epoch: next, diverged: next } : null
 	})
+}
+
+/**
+ * Begins another epoch for a tenant whose shard goes back in its history, with what that must not take back. Refused while what
+ * there is must stay: for an erasure, a move, a legal hold. Answers the object as it is now.
+ */
+export async function rewindControl(
+	store: ControlStore,
+	tenant: TenantId,
+	epoch: number,
+	began: Omit<Rewound, 'epoch'>,
+): Promise<Outcome<Control>> {
+	const next = epoch + 1
+	const control = await changeControl(store, tenant, (present) =>
+		mayRewind(present, epoch).ok
+			? { ...present, epoch: next, diverged: next, rewound: { ...began, epoch: next } }
+			: null,
+	)
+	const isBegun = control?.rewound?.epoch === next && control.rewound.request.id === began.request.id
+	return isBegun ? accept(control) : mayRewind(control, epoch)
+}
+
+function mayRewind(control: Control | null, epoch: number): Outcome<never> | { ok: true; value: Control } {
+	if (control?.state !== 'active') return refuse('tenant_erased', 'this tenant was erased, or is being erased')
+	if (control.erasure) return refuse('erasure_started', 'the erasure of this tenant was asked for; cancel it first')
+	if (control.move) return refuse('move_running', 'this tenant moves to another region, or has moved')
+	if (control.hold) return refuse('not_ready', 'a legal hold keeps this tenant as it is')
+	if (control.epoch !== epoch) return refuse('unavailable', 'another epoch has begun', { retryAfter: 1 })
+	return accept(control)
 }
 
 /**

@@ -8,7 +8,8 @@ import type { JsonText } from './contract.ts'
 import type { TenantId } from './ids.ts'
 import type { DigestState } from './sha256.ts'
 
-export type JobKind = 'export' | 'import'
+export const jobKinds = ['export', 'import'] as const
+export type JobKind = (typeof jobKinds)[number]
 
 /**
  * `waiting` for what its owner has to bring; `running`; then `done` or `failed`. `clearing` is over: nobody may read it any more,

@@ -285,6 +285,8 @@ export const jobSilenceMsMax = 300_000
 export const erasuresShownMax = 50
 /** Rows that one statement of a tenant's erasure deletes in the view: less than a second, because a batch waits for it. */
 export const erasedRowsMax = 50_000
+/** So far the platform's history of an object goes back. */
+export const rewindDaysMax = 30
 /** A request of a data subject is due after this (Art. 12(3) GDPR: one month), in milliseconds. */
 export const subjectDueMs = 30 * 86_400_000
 /** Data subjects of one tenant that are restricted at the same time: their ids are kept in memory, and every write asks for them. */

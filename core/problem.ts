@@ -34,6 +34,7 @@ const titleByCode: Record<RefusalCode, string> = {
 	idempotency_in_progress: 'The first request with this Idempotency-Key is still running',
 	erasure_started: 'The erasure has begun and cannot be cancelled',
 	move_running: 'The tenant is moving to another region',
+	history_unavailable: 'The platform keeps no history here',
 	position_pruned: 'The position is older than the journal',
 	tenant_erased: 'The tenant was erased',
 	precondition_failed: 'A precondition failed',

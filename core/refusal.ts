@@ -24,6 +24,7 @@ export const statusByCode = {
 	idempotency_in_progress: 409,
 	erasure_started: 409,
 	move_running: 409,
+	history_unavailable: 409,
 	position_pruned: 410,
 	tenant_erased: 410,
 	precondition_failed: 412,

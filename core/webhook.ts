@@ -19,6 +19,7 @@ const eventByOp = {
 	restrict: 'record.restricted',
 	release: 'record.released',
 	encryption: 'collection.encrypted',
+	restore: 'tenant.restored',
 } as const satisfies Record<ChangeOp, string>
 
 export type WebhookEvent = (typeof eventByOp)[ChangeOp]

@@ -24,6 +24,7 @@ import { hashSecret } from '../core/keys.ts'
 import type { Measured, ShardList } from '../core/metrics.ts'
 import type { RebuildJob, RebuildStep, RebuildStore } from '../core/rebuild.ts'
 import { accept, type Outcome, type Refusal, refuse } from '../core/refusal.ts'
+import type { Rewinding } from '../core/rewind.ts'
 import type { Rotation } from '../core/rotation.ts'
 import type { Sample } from '../core/telemetry.ts'
 import { type TrafficSums, trafficOf } from '../core/traffic.ts'
@@ -183,6 +184,7 @@ export class Edge {
 			provision: (asked) => called('provision', () => shard.provision(asked)),
 			pull: () => Promise.reject(new Error('the edge never pulls')),
 			rebuild: () => Promise.reject(new Error('the edge never rebuilds')),
+			rewind: ({ request, to }) => called('rewind', () => shard.rewind(request.key, to)),
 			survey: ({ what }) =>
 				called('survey', () => ({
 					kind: 'rows',
@@ -337,6 +339,8 @@ export class FakeShard {
 	readonly webhooks = new Map<string, { sealed: string; url: string }>()
 	readonly #answers = new Map<string, { fingerprint: string; reply: Reply<never> }>()
 	readonly sockets: FakeSocket[] = []
+	/** By the key of the request. */
+	readonly rewinds = new Map<string, { to: number; at: number }>()
 	provisioned: Provisioning | null = null
 	/** What operators have changed. */
 	readonly told: Operations['tenant.update']['takes'] = {}
@@ -352,6 +356,13 @@ export class FakeShard {
 
 	constructor(edge: Edge) {
 		this.#edge = edge
+	}
+
+	/** Keeps no history, and only notes to when it would have gone back. */
+	rewind(key: string, to: number): Outcome<Rewinding> {
+		const earlier = this.rewinds.get(key)
+		this.rewinds.set(key, earlier ?? { to, at: this.#edge.now })
+		return accept({ at: earlier?.at ?? this.#edge.now, replayed: earlier !== undefined })
 	}
 
 	provision(asked: Provisioning): Outcome<{ head: number }> {

@@ -342,6 +342,13 @@ const rows: Record<string, Row> = {
 		body: () => ({ as_of_seq: 0 }),
 		allowed: 'not_found',
 	},
+	'post /v1/tenants/{id}/rewind': {
+		needs: 'operator:admin',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/rewind`,
+		body: () => ({ at: new Date().toISOString() }),
+		// It is too young to have a history.
+		allowed: 'validation_failed',
+	},
 	'post /v1/exports': { needs: 'key:export', body: () => ({}), allowed: 202 },
 	'get /v1/exports': { needs: 'key:export', allowed: 200 },
 	'get /v1/exports/{id}': {

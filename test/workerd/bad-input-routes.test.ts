@@ -60,6 +60,7 @@ const bodies: Record<string, object> = {
 	'post /v1/tenants/{id}/exports': {},
 	'post /v1/tenants/{id}/imports': {},
 	'put /v1/tenants/{id}/move': { to: `eu_${'0'.repeat(26)}` },
+	'post /v1/tenants/{id}/rewind': { at: '2020-01-01T00:00:00Z' },
 	'post /v1/tenants/{id}/move/handover': { as_of_seq: 1 },
 }
 

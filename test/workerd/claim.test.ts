@@ -92,6 +92,7 @@ function dyingAt(step: Step): ReturnType<typeof createApp> {
 				job: (asked) => shard.job(asked),
 				fetch: (asked) => shard.fetch(asked),
 				erase: (order) => shard.erase(order),
+				rewind: (order) => shard.rewind(order),
 				provision: async (asked) =>
 					(await shard.provision(asked)).ok && step === 'after provisioning' ? die() : shard.provision(asked),
 			}

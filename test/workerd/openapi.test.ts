@@ -92,9 +92,9 @@ test('the document names every header and media type that a route honours', () =
 
 const malformed = ['invalid_json', 'unsupported_media_type']
 const meaningless = ['validation_failed', 'invalid_request', 'schema_invalid', 'idempotency_mismatch']
-/** Routes of which the document cannot say all: which schemas, data, operations, regions, tenants, filters and addresses make sense. */
+/** Routes of which the document cannot say all: which schemas, data, operations, regions, tenants, moments, filters and addresses make sense. */
 const hasMeaning =
-	/\/tenant$|move$|shards$|collections\/\{collection\}$|batch$|tenants$|search$|records(\/\{id\})?$|view|webhooks(\/\{id\})?$/
+	/\/tenant$|move$|rewind$|shards$|collections\/\{collection\}$|batch$|tenants$|search$|records(\/\{id\})?$|view|webhooks(\/\{id\})?$/
 
 for (const { method, path, access } of routeTable) {
 	const runs = { numRuns: 40, endOnFailure: true }

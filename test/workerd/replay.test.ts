@@ -54,6 +54,9 @@ async function movePath(tenant: NewTenant): Promise<string> {
 	return path
 }
 
+/** What the local platform cannot do; `unit/rewind` repeats it. */
+const withoutHistory = ['post /v1/tenants/{id}/rewind']
+
 const rows: Record<string, Row> = {
 	'post /v1/tenants': {
 		body: { slug: 'replayed', name: 'Replayed', region: 'eu' },
@@ -249,7 +252,7 @@ const rows: Record<string, Row> = {
 
 test('every route that changes something has a row here', () => {
 	const mutating = routeTable.filter(({ mutates }) => mutates).map(({ method, path }) => `${method} ${path}`)
-	expect(Object.keys(rows).sort()).toEqual(mutating.sort())
+	expect([...Object.keys(rows), ...withoutHistory].sort()).toEqual(mutating.sort())
 })
 
 for (const [route, row] of Object.entries(rows)) {

@@ -320,3 +320,14 @@ test('nothing that a record holds is in the log', async () => {
 	for (const part of ['logged@', '555-0199', tenant.secret, bindings.OPERATOR_TOKEN, tenant.slug])
 		expect(lines).not.toContain(part)
 })
+
+test('where the platform keeps no history a rewind is refused, and the tenant goes on under its epoch', async () => {
+	const tenant = await prepare()
+	const { tenant: id } = commandsOf(tenant)({ name: 'tenant.get' })
+	const request = { id: 'request', key: 'key', fingerprint: '' }
+	const refused = await shardOf(bindings, id, 0).rewind({ request, to: Date.now(), by: 'operator:operator' })
+	expect(refused).toMatchObject({ ok: false, refusal: { code: 'history_unavailable' } })
+	expect((await send('POST', records, tenant.secret, { email: 'a@example.com' })).status).toBe(201)
+	const control = await shardPorts(bindings).readControl(id)
+	expect([control?.epoch, control?.rewound]).toEqual([1, undefined])
+})

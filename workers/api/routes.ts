@@ -19,6 +19,7 @@ import { openApiRoute } from './openapi.ts'
 import { operatorRoutes } from './operator.ts'
 import { rebuildRoutes } from './rebuild.ts'
 import { recordRoutes } from './records.ts'
+import { rewindRoutes } from './rewind.ts'
 import type { Access, Method, Route } from './route.ts'
 import { shardRoutes } from './shards.ts'
 import { sloRoutes } from './slo.ts'
@@ -64,6 +65,7 @@ const described: readonly Route[] = [
 	...exportRoutes,
 	...importRoutes,
 	...moveRoutes,
+	...rewindRoutes,
 ]
 
 /** Every route of the API. */

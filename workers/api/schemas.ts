@@ -345,6 +345,10 @@ export const handoverInput = z.strictObject({ as_of_seq: position }).openapi('Ha
 export const move = z
 	.object({ tenant: tenantIdText, to: tenantIdText, state: z.enum(moveStates), begun_at: time, begun_by: z.string() })
 	.openapi('Move')
+export const rewindInput = z.strictObject({ at: z.iso.datetime({ offset: true }) }).openapi('RewindInput')
+export const rewindStarted = z
+	.object({ tenant: tenantIdText, at: time, requested_at: time, requested_by: z.string() })
+	.openapi('Rewind')
 export const erasureList = z.object({ erasures: z.array(erasure) }).openapi('ErasureList')
 export const hold = z
 	.object({ tenant: tenantIdText, held: z.boolean(), since: time.optional(), by: z.string().optional() })

@@ -16,6 +16,7 @@ export interface AdmissionPorts {
 export class Admission {
 	readonly #ports: AdmissionPorts
 	#admitted = false
+	#closed = false
 	#asking: Promise<Outcome<Control | null>> | null = null
 
 	constructor(ports: AdmissionPorts) {
@@ -24,22 +25,39 @@ export class Admission {
 
 	/** Costs nothing once the instance is admitted, so that no later event waits for a promise. */
 	get admitted(): boolean {
-		return this.#admitted
+		return this.#admitted && !this.#closed
 	}
 
 	/** Resolves at once when the instance is admitted. Events that arrive meanwhile share one question. */
 	async ask(): Promise<Outcome<unknown>> {
-		if (this.#admitted) return accept(null)
+		if (this.admitted) return accept(null)
 		this.#asking ??= this.reconsider().finally(() => {
 			this.#asking = null
 		})
 		return this.#asking
 	}
 
+	get closed(): boolean {
+		return this.#closed
+	}
+
+	/** Admits nothing until `open`, for the time in which the storage is about to become another one. False when it is closed. */
+	close(): boolean {
+		if (this.#closed) return false
+		this.#closed = true
+		return true
+	}
+
+	open(): void {
+		this.#closed = false
+	}
+
 	/** Asks anew, also when the instance was admitted before, and answers what the control object says. */
 	async reconsider(): Promise<Outcome<Control | null>> {
 		try {
 			const control = await this.#ports.readControl()
+			// It may have closed meanwhile.
+			if (this.#closed) return notNow()
 			this.#admitted = this.#ports.admit(control)
 			if (this.#admitted) return accept(control)
 			this.#ports.log('error', 'shard_not_admitted', {})

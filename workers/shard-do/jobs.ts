@@ -30,6 +30,10 @@ export function listJobs(sql: Sql, kind: JobKind, after: string, limit: number):
 	return sql.all<JobRow>(`SELECT ${columns} FROM job WHERE kind = ? AND id > ? ORDER BY id LIMIT ?`, kind, after, limit)
 }
 
+export function allJobs(sql: Sql): JobRow[] {
+	return sql.all(`SELECT ${columns} FROM job ORDER BY id`)
+}
+
 export function jobsOf(sql: Sql, kind: JobKind): { state: JobState }[] {
 	return sql.all('SELECT state FROM job WHERE kind = ?', kind)
 }

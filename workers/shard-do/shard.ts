@@ -25,6 +25,7 @@ import type { RandomBytes } from '../../core/ids.ts'
 import type { JobCall, JobCallName, JobReply, JobRequest } from '../../core/job.ts'
 import { shardBytesMax } from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
+import type { Rewound, Standing } from '../../core/rewind.ts'
 import type { WrappedKey } from '../../core/tenant-key.ts'
 import { isProvisioned, migrate } from '../../db/shard/migrate.ts'
 import type { Sql } from '../../db/shard/sql.ts'
@@ -43,10 +44,11 @@ import { insertKey, validKeyCount } from './keys.ts'
 import { costOf, ruleOf } from './operations.ts'
 import { PageReader } from './pull.ts'
 import { Rate } from './rate.ts'
+import { hasComeBack, readStanding, takeOver } from './rewind.ts'
 import { Segments } from './segments.ts'
 import { applyLedger } from './subjects.ts'
 import { survey } from './survey.ts'
-import { insertTenant, isSame, noteHold } from './tenant.ts'
+import { insertTenant, isSame, noteHold, readTenant, type TenantRow } from './tenant.ts'
 import { Upkeep } from './upkeep.ts'
 import { Vault } from './vault.ts'
 import { WebhookFeed } from './webhook-feed.ts'
@@ -166,12 +168,36 @@ export class Shard {
 	 * whatever copy of the database this is. False when the shard has no right to answer.
 	 */
 	admit(control: Control | null): boolean {
+		const before = this.#journal && readTenant(this.#ports.sql).epoch
 		const admitted = this.#erasing.admit(control, this.#journal !== null)
 		this.#vault.take(admitted && control?.state === 'active' ? (control.keys ?? []) : [])
 		if (!isProvisioned(this.#ports.sql)) this.#journal = null
 		if (!admitted || !this.#journal || !control || this.#isFenced()) return admitted
+		const { rewound } = control
+		if (rewound && before !== null && before < rewound.epoch) this.#takeOver(this.#journal, rewound)
 		this.#follow(this.#journal, control)
 		return true
+	}
+
+	/** This database is of an epoch before the rewind, whether the rewind brought it back or was lost on the way. */
+	#takeOver(journal: Journal, rewound: Rewound): void {
+		const origin = { now: this.#ports.clock(), actor: rewound.by, request: rewound.request.id }
+		const work = this.#workOf(journal, origin)
+		this.#sealed(work, () => takeOver(work, rewound))
+		journal.commit()
+		this.#webhooks.forget()
+		this.#arm()
+	}
+
+	/** What a rewind must leave as it is, refused where nothing may change. */
+	standing(): Outcome<{ tenant: TenantRow; standing: Standing }> {
+		if (!this.#journal || this.#isFenced()) return tenantErased()
+		return readStanding(this.#workOf(this.#journal, { now: this.#ports.clock(), actor: 'system', request: null }))
+	}
+
+	/** Whether this very rewind is what brought the database back. */
+	hasComeBack(rewound: Rewound): boolean {
+		return this.#journal !== null && hasComeBack(this.#ports.sql, rewound)
 	}
 
 	/** What was erased of a person stays erased, and a legal hold is in force, also in a copy of the database from before. */

@@ -22,9 +22,11 @@ import { parseTenantId, type TenantId } from '../../core/ids.ts'
 import type { JobCallName, JobReply, JobRequest } from '../../core/job.ts'
 import { pooled } from '../../core/random.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
+import type { Rewinding, RewindOrder, Rewound } from '../../core/rewind.ts'
 import type { WrappedKey } from '../../core/tenant-key.ts'
 import { Admission } from './admission.ts'
 import { objectSql } from './object-sql.ts'
+import { type History, rewind } from './rewind.ts'
 import { Shard } from './shard.ts'
 import { Turn } from './turn.ts'
 import { KeyAbsent } from './vault.ts'
@@ -36,6 +38,8 @@ export interface TenantShardPorts {
 	hashSubject(tenant: TenantId, subject: string): string
 	/** Notes in the control object that a data subject was erased; noting it again changes nothing. */
 	enterLedger(tenant: TenantId, entry: LedgerEntry): Promise<Outcome<true>>
+	/** Notes a rewind in the control object and begins the tenant's next epoch. */
+	beginRewind(tenant: TenantId, epoch: number, rewound: Omit<Rewound, 'epoch'>): Promise<Outcome<Control>>
 	/** Opens a key of the tenant's; null when no master secret of this deployment does. */
 	unwrapKey(tenant: TenantId, wrapped: WrappedKey): Uint8Array | null
 	/** Gives the tenant a key in its control object, unless it has one. */
@@ -47,6 +51,9 @@ export interface TenantShardPorts {
 
 /** After an alarm that failed, the next one; an alarm that throws seven times would be deleted by the platform for good. */
 const alarmRetryMs = 5_000
+
+/** So long an answer has to leave the object before the object ends. */
+const restartAfterMs = 100
 
 /** Of all objects in this isolate. */
 const random = pooled((bytes) => crypto.getRandomValues(bytes))
@@ -130,8 +137,11 @@ export class TenantShard<Env> extends DurableObject<Env> {
 	}
 
 	async pull(request: PullRequest): Promise<PullReply> {
-		if (!this.#admission.admitted && !(await this.#admission.ask()).ok)
+		if (!this.#admission.admitted && !(await this.#admission.ask()).ok) {
+			// The message that asks has to come again: nobody else may wake the object once it has ended.
+			if (this.#admission.closed) throw new Error('this object is about to start again')
 			return { kind: 'refused', reason: 'unknown_shard' }
+		}
 		let reply = this.#shard.pull(request)
 		// Of another epoch than its own the control object knows whether the shard goes on under it.
 		if (reply.kind === 'refused' && reply.reason === 'epoch' && (await this.#admission.reconsider()).ok)
@@ -183,6 +193,22 @@ export class TenantShard<Env> extends DurableObject<Env> {
 		// A live feed of what is gone has nothing more to say.
 		if (control.value?.state !== 'active') for (const socket of this.ctx.getWebSockets()) socket.close(1000)
 		return accept(remains)
+	}
+
+	async rewind(order: RewindOrder): Promise<Outcome<Rewinding>> {
+		return rewind(order, {
+			history: historyOf(this.ctx.storage),
+			reconsider: () => this.#admission.reconsider(),
+			close: () => this.#admission.close(),
+			open: () => this.#admission.open(),
+			hasCome: (rewound) => this.#shard.hasComeBack(rewound),
+			standing: () => this.#turn.submit(() => this.#shard.standing()),
+			begin: (epoch, rewound) => this.#ports.beginRewind(this.#tenant(), epoch, rewound),
+			announce: (wakeUp) => this.#ports.announce(wakeUp),
+			// Whatever ends the instance earlier has the same effect.
+			restart: () => void setTimeout(() => this.ctx.abort('rewound'), restartAfterMs),
+			clock: Date.now,
+		})
 	}
 
 	/** Opens the live feed: a hibernating WebSocket that is told the journal's head after every commit. */
@@ -267,6 +293,24 @@ export class TenantShard<Env> extends DurableObject<Env> {
 		if (followers.length === 0) return
 		const message = JSON.stringify({ head })
 		for (const socket of followers) socket.send(message)
+	}
+}
+
+function historyOf(storage: DurableObjectStorage): History {
+	return {
+		bookmarkAt: async (ms) => {
+			try {
+				return accept(await storage.getBookmarkForTime(ms))
+			} catch (error) {
+				// What the local runtime says; anything else is a failure that may pass.
+				if (!(error instanceof Error && error.message.includes('does not implement point-in-time recovery')))
+					throw error
+				return refuse('history_unavailable', 'this platform keeps no history of its objects; restore an archive')
+			}
+		},
+		restoreAtNextStart: async (bookmark) => {
+			await storage.onNextSessionRestoreBookmark(bookmark)
+		},
 	}
 }
 
