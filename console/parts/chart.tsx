@@ -19,6 +19,8 @@ interface ChartProps {
 }
 
 const height = 180
+/** Around a single moment, in seconds. */
+const halfHour = 1_800
 
 /** Lines over time, and the same numbers as a table for whoever cannot see or trust a line. */
 export function Chart({ title, at, series, format }: ChartProps) {
@@ -105,7 +107,13 @@ function optionsOf(
 		height,
 		legend: { show: false },
 		cursor: { y: false, points: { size: 6 } },
-		scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] } },
+		scales: {
+			x: {
+				range: (_, first, last) =>
+					first === last && first !== null ? [first - halfHour, first + halfHour] : [first, last],
+			},
+			y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] },
+		},
 		axes: [
 			{ ...axis, values: (_, moments) => moments.map((moment) => clock(moment * 1_000).split(' ')[0] ?? '') },
 			{ ...axis, size: 72, values: (_, values) => values.map(format) },
