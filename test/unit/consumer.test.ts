@@ -272,3 +272,20 @@ test('[J2] a page that is read ahead acknowledges only what was applied', async 
 	for (const { applied, statements: done } of asked) expect(applied).toBeLessThanOrEqual(done)
 	expect(asked.at(-1)?.applied).toBe(4)
 })
+
+test('[V1] while a base runs a position stays unacknowledged, so that its shard announces although every message is lost', async () => {
+	const asked: { applied: number | undefined; of: 'range' | 'changes' }[] = []
+	const base = { collections: ['people'], all: true, hollow: false, records: 2 }
+	const pull = async ({ after, applied, base: range }: PullRequest): Promise<PullReply> => {
+		asked.push({ applied, of: range ? 'range' : 'changes' })
+		if (!range) return page(after, 3, 3, after === 3 ? {} : { base })
+		const last = range.after === null ? 'a' : null
+		const nothing = { upserts: '[]', upsertCount: 0 }
+		return { kind: 'base', page: { epoch: 1, head: 3, range, last, definition: null, ...nothing } }
+	}
+	await consume([message(wakeUp('a', 1, 3))], testPorts([], agreeable(), { shardOf: () => ({ pull }) }))
+	expect(asked.filter(({ of }) => of === 'range').length).toBe(2)
+	const lastRange = asked.findLastIndex(({ of }) => of === 'range')
+	for (const { applied } of asked.slice(0, lastRange + 1)) expect(applied).toBeLessThan(3)
+	expect(asked.at(-1)).toEqual({ applied: 3, of: 'changes' })
+})
