@@ -134,17 +134,23 @@ export function printDataMap(map: DataMap): string {
 		'## Stores',
 		'',
 		...printStores(map.stores),
+		...printProcessing(map),
+	].join('\n')
+}
+
+export function printProcessing({ processing, recipients }: Pick<DataMap, 'processing' | 'recipients'>): string[] {
+	return [
 		'## Processing',
 		'',
-		...map.processing.map((line) => `- ${line}`),
+		...processing.map((line) => `- ${line}`),
 		'',
 		'## Recipients',
 		'',
 		...printTable(
 			['recipient', 'receives'],
-			map.recipients.map(({ recipient, receives }) => [recipient, receives]),
+			recipients.map(({ recipient, receives }) => [recipient, receives]),
 		),
-	].join('\n')
+	]
 }
 
 export function printStores(stores: readonly StoreMap[]): string[] {

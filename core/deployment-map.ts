@@ -3,7 +3,7 @@
  * processed and who receives it. It is made of the configuration that runs; what is in a tenant's records is in that tenant's own map.
  */
 import type { RetentionDays } from './certificate.ts'
-import { printStores, printTable, type StoreMap, storesOf } from './data-map.ts'
+import { printProcessing, printStores, printTable, type StoreMap, storesOf } from './data-map.ts'
 import type { Region } from './ids.ts'
 
 export interface DeploymentMap {
@@ -94,16 +94,7 @@ export function printDeploymentMap(map: DeploymentMap): string {
 			['tag', 'means'],
 			map.tags.map(({ tag, means }) => [tag, means]),
 		),
-		'## Processing',
-		'',
-		...map.processing.map((line) => `- ${line}`),
-		'',
-		'## Recipients',
-		'',
-		...printTable(
-			['recipient', 'receives'],
-			map.recipients.map(({ recipient, receives }) => [recipient, receives]),
-		),
+		...printProcessing(map),
 	].join('\n')
 }
 
