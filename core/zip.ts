@@ -65,7 +65,9 @@ interface Header {
 function headerOf(entry: ZipEntry, at: number): Header {
 	const moment = new Date(at)
 	const time = (moment.getUTCHours() << 11) | (moment.getUTCMinutes() << 5) | (moment.getUTCSeconds() >> 1)
-	const date = ((moment.getUTCFullYear() - 1980) << 9) | ((moment.getUTCMonth() + 1) << 5) | moment.getUTCDate()
+	// The format counts 128 years from 1980; a manifest that is read may name any.
+	const year = Math.min(Math.max(moment.getUTCFullYear(), 1980), 2107)
+	const date = ((year - 1980) << 9) | ((moment.getUTCMonth() + 1) << 5) | moment.getUTCDate()
 	const path = Buffer.from(entry.path)
 	if ('stored' in entry) {
 		const { length } = entry.stored

@@ -32,6 +32,15 @@ test('a digest that is put down and taken up anywhere is the SHA-256 of the whol
 	)
 })
 
+test.each([-1e14, Date.UTC(1979, 11, 31), Date.UTC(2108, 0, 1), Date.UTC(3026, 10, 23), 8.64e15])(
+	'a moment that the format cannot hold (%i) is laid into its years',
+	(at) => {
+		const [piece] = zipPieces([{ path: 'a', stored: Buffer.from('x') }], at)
+		const year = 1980 + (Buffer.from(piece instanceof Uint8Array ? piece : []).readUInt16LE(12) >> 9)
+		expect(year).toBe(at < Date.UTC(1980) ? 1980 : 2107)
+	},
+)
+
 test('sizes, offsets and numbers that 32 or 16 bits cannot hold go into the zip64 fields', () => {
 	const large = 5_000_000_000
 	const entry = { crc: 1, content: [{ key: 'k', length: large }] }
