@@ -22,7 +22,7 @@ export interface EtlResult {
 const recordBytes = 300
 const batchRecords = 1_000
 /** How long a backlog may take before the measurement gives up. */
-export const drainSecondsMax = 300
+const drainSecondsMax = 300
 
 /** @param firstSerial of `records` serial numbers that nobody else uses */
 export async function measureEtl(freehold: Hosted, records: number, firstSerial: number): Promise<EtlResult> {
@@ -33,12 +33,26 @@ export async function measureEtl(freehold: Hosted, records: number, firstSerial:
 	try {
 		const [tenant] = await freehold.client.provision(1)
 		if (tenant === undefined) throw new Error('no tenant was made')
+		await untilMet(view, tenant)
 		await fillBacklog(freehold, tenant, records, firstSerial)
 		const drained = await drain(freehold, view, tenant, firstSerial + records)
 		const bareRowsPerSecond = await bareUpsert(view, connect(database, endpoint), tenant.id)
 		return { ...drained, bareRowsPerSecond }
 	} finally {
 		await view.end()
+	}
+}
+
+/** A view that has never met the shard would read its records instead of its changes. */
+export async function untilMet(view: pg.Client, { id }: Tenant): Promise<void> {
+	await until('the view to meet the tenant', async () => (await appliedSeq(view, id)) > 0)
+}
+
+export async function until(what: string, check: () => Promise<boolean>): Promise<void> {
+	const deadline = performance.now() + drainSecondsMax * 1_000
+	while (!(await check())) {
+		if (performance.now() > deadline) throw new Error(`waited ${drainSecondsMax} s in vain for ${what}`)
+		await pause(10)
 	}
 }
 

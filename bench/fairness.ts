@@ -1,11 +1,10 @@
 /** What one tenant's backlog costs the others: how far the view is behind with their single fresh changes, without it and beside it. */
 import { performance } from 'node:perf_hooks'
 import pg from 'pg'
-import { appliedSeq, drainSecondsMax, fillBacklog, wake } from './etl.ts'
+import { appliedSeq, fillBacklog, until, untilMet, wake } from './etl.ts'
 import type { Latency } from './figures.ts'
 import type { Hosted } from './hosted.ts'
 import { measureLag } from './lag.ts'
-import { pause } from './load.ts'
 import type { Population } from './population.ts'
 
 export interface FairnessResult {
@@ -41,8 +40,7 @@ export async function measureFairness(
 		}
 		const [tenant] = await freehold.client.provision(1)
 		if (tenant === undefined) throw new Error('no tenant was made')
-		// A view that has never met the shard would read its records instead of its changes.
-		await until('the view to meet the tenant', async () => (await appliedSeq(view, tenant.id)) > 0)
+		await untilMet(view, tenant)
 		const alone = await measure()
 		await fillBacklog(freehold, tenant, changes, firstSerial)
 		const startedAt = performance.now()
@@ -55,13 +53,5 @@ export async function measureFairness(
 		return { changes, alone, beside, drainSeconds: (performance.now() - startedAt) / 1_000 }
 	} finally {
 		await view.end()
-	}
-}
-
-async function until(what: string, check: () => Promise<boolean>): Promise<void> {
-	const deadline = performance.now() + drainSecondsMax * 1_000
-	while (!(await check())) {
-		if (performance.now() > deadline) throw new Error(`waited ${drainSecondsMax} s in vain for ${what}`)
-		await pause(10)
 	}
 }

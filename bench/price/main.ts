@@ -3,7 +3,7 @@ import type { Answer, Command, OperationName, PullReply, PullRequest, Reply } fr
 import type { Env } from '../../workers/env.ts'
 import deployed, { TenantShard as Deployed } from '../../workers/main.ts'
 
-export { UniqueClaim } from '../../workers/main.ts'
+export { Monitor, UniqueClaim } from '../../workers/main.ts'
 
 const none = { workerRequests: 0, objectRequests: 0, rowsWritten: 0, rowsRead: 0, messages: 0, activeMs: 0 }
 let counts = { ...none }
