@@ -4,10 +4,10 @@
  */
 import { randomBytes } from 'node:crypto'
 import { chmodSync, chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
 import { z } from 'zod'
+import { freePort } from './port.ts'
 import { type PostgresHome, preparePostgresHome } from './postgres-home.ts'
 import { commandLine, endGroup, endLeftover, type StartedProcess, startProcess } from './processes.ts'
 
@@ -231,21 +231,6 @@ async function prepareDatabases(adminUrl: string, passwords: Passwords, database
 	} finally {
 		await client.end()
 	}
-}
-
-/** A port of 127.0.0.1 that nobody uses at this moment. */
-export function freePort(): Promise<number> {
-	return new Promise((resolve, reject) => {
-		const server = createServer()
-		server.once('error', reject)
-		server.listen(0, '127.0.0.1', () => {
-			const address = server.address()
-			server.close(() => {
-				if (address === null || typeof address === 'string') reject(new Error('no port'))
-				else resolve(address.port)
-			})
-		})
-	})
 }
 
 function exitCode({ child }: StartedProcess): Promise<number | null> {

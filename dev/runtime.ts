@@ -1,7 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
-import { freePort } from './postgres.ts'
+import { freePort, isFree } from './port.ts'
 import { endGroup, projectDir, type StartedProcess, startProcess } from './processes.ts'
 
 /** `wrangler` serves the source and rebuilds it on every change; `direct` serves one build, with nothing before workerd. */
@@ -38,7 +37,7 @@ const startMsMax = 120_000
 export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
 	const { config, logFile, recordFile } = options
 	const port = options.port === 0 ? await freePort() : options.port
-	await assertFree(port)
+	if (!(await isFree(port))) throw new Error(`port ${port} is taken by another program; choose another one`)
 	const logStart = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
 	const { command, args } = options.kind === 'wrangler' ? wranglerCommand(options, port) : directCommand(options, port)
 	const env = quiet(options.dataDir)
@@ -146,12 +145,4 @@ async function answers({ child }: StartedProcess, url: string): Promise<boolean>
 		await new Promise((resolve) => setTimeout(resolve, 50))
 	}
 	return false
-}
-
-function assertFree(port: number): Promise<void> {
-	return new Promise((resolve, reject) => {
-		const server = createServer()
-		server.once('error', () => reject(new Error(`port ${port} is taken by another program; choose another one`)))
-		server.listen(port, '127.0.0.1', () => server.close(() => resolve()))
-	})
 }

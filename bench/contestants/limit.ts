@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
-import { freePort } from '../../dev/postgres.ts'
+import { freePort } from '../../dev/port.ts'
 import { once, requestText } from '../load.ts'
 import type { Address, Client, Contestant, Served } from './contestant.ts'
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { freePort } from '../../dev/postgres.ts'
+import { freePort } from '../../dev/port.ts'
 import { startTcpProxy, type TcpProxy } from '../../dev/tcp-proxy.ts'
 
 let proxy: TcpProxy
