@@ -73,6 +73,8 @@ export const controlSchema = z.object({
 	rewound: rewound.optional(),
 	/** The tenant's encryption keys, the newest last; absent before it keeps anything encrypted, and once they are destroyed. */
 	keys: z.array(wrappedKey).optional(),
+	/** When a rotation destroyed the key before these, in milliseconds: what the shard held earlier opens no more. */
+	keysSince: z.number().optional(),
 })
 
 /**
@@ -166,6 +168,40 @@ export function ensureKey(store: ControlStore, tenant: TenantId, mint: () => Wra
 	})
 }
 
+/** Puts the next version of a tenant's key behind the present one, once. Answers what is there now. */
+export function addKey(
+	store: ControlStore,
+	tenant: TenantId,
+	version: number,
+	mint: () => WrappedKey,
+): Promise<Control | null> {
+	return changeControl(store, tenant, (control) => {
+		const { keys = [] } = control
+		const isNext = control.state === 'active' && keys.at(-1)?.version === version - 1
+		return isNext ? { ...control, keys: [...keys, mint()] } : null
+	})
+}
+
+/**
+ * Destroys the versions of a tenant's key before one. The shard has found that nothing rests under them any more, in the
+ * history that it has under `epoch`: under another one it has to look again. Answers what is there now.
+ */
+export function retireKeys(
+	store: ControlStore,
+	tenant: TenantId,
+	epoch: number,
+	version: number,
+	now: number,
+): Promise<Control | null> {
+	return changeControl(store, tenant, (control) => {
+		const { keys = [] } = control
+		const kept = keys.filter((key) => key.version >= version)
+		const isAsked = control.state === 'active' && control.epoch === epoch && kept.length < keys.length
+		// The key that is in force never goes, whatever version was named.
+		return isAsked && kept.length > 0 ? { ...control, keys: kept, keysSince: now } : null
+	})
+}
+
 /**
  * Destroys the keys of a tenant whose erasure has begun: nobody can read any more what rests under them, wherever it is. The
  * note of a rewind, which has the tenant's name, goes with them.
@@ -200,19 +236,21 @@ export async function rewindControl(
 ): Promise<Outcome<Control>> {
 	const next = epoch + 1
 	const control = await changeControl(store, tenant, (present) =>
-		mayRewind(present, epoch).ok
+		mayRewind(present, epoch, began.to).ok
 			? { ...present, epoch: next, diverged: next, rewound: { ...began, epoch: next } }
 			: null,
 	)
 	const isBegun = control?.rewound?.epoch === next && control.rewound.request.id === began.request.id
-	return isBegun ? accept(control) : mayRewind(control, epoch)
+	return isBegun ? accept(control) : mayRewind(control, epoch, began.to)
 }
 
-function mayRewind(control: Control | null, epoch: number): Outcome<never> | { ok: true; value: Control } {
+function mayRewind(control: Control | null, epoch: number, to: number): Outcome<never> | { ok: true; value: Control } {
 	if (control?.state !== 'active') return refuse('tenant_erased', 'this tenant was erased, or is being erased')
 	if (control.erasure) return refuse('erasure_started', 'the erasure of this tenant was asked for; cancel it first')
 	if (control.move) return refuse('move_running', 'this tenant moves to another region, or has moved')
 	if (control.hold) return refuse('not_ready', 'a legal hold keeps this tenant as it is')
+	if (control.keysSince !== undefined && to <= control.keysSince)
+		return refuse('history_unavailable', 'what was encrypted then opens no more: a rotation has destroyed its key')
 	if (control.epoch !== epoch) return refuse('unavailable', 'another epoch has begun', { retryAfter: 1 })
 	return accept(control)
 }

@@ -3,7 +3,7 @@ import { mintId } from '../../core/ids.ts'
 import { recordBytesMax } from '../../core/limits.ts'
 import { rowHash } from '../../core/row-hash.ts'
 import type { SqlValue } from '../../db/shard/sql.ts'
-import { columnValues } from './columns.ts'
+import { columnsToFill, columnValues } from './columns.ts'
 import type { Definition } from './definition.ts'
 import { readData, textToStore } from './records.ts'
 import { refuseData } from './restricted.ts'
@@ -52,9 +52,10 @@ export function createMany(work: Work, definition: Definition, texts: string[]):
 
 /** Inserts rows of `[id, data, ...unique values]` at positions from `first` on. False when a unique index kept one out. */
 function insertMany(work: Work, definition: Definition, first: number, rows: SqlValue[][]): boolean {
-	const { table, uniques } = definition
-	const columns = uniques.map(({ column }) => `, ${column}`).join('')
-	const values = uniques.map((_, index) => `, value ->> ${index + 2}`).join('')
+	const { table } = definition
+	const filled = columnsToFill(definition)
+	const columns = filled.map(({ column }) => `, ${column}`).join('')
+	const values = filled.map((_, index) => `, value ->> ${index + 2}`).join('')
 	work.sql.all(
 		`INSERT OR IGNORE INTO ${table} (id, version, seq, created_at, updated_at, data${columns})
 		SELECT value ->> 0, 1, ? + key, ?, ?, value ->> 1${values} FROM json_each(?)`,

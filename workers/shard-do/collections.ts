@@ -85,6 +85,7 @@ function createCollection(work: Work, name: string, schema: Schema, schemaText: 
 		version: 1,
 		schema: schemaText,
 		uniques,
+		coming: [],
 		change: null,
 		resealing: null,
 		createdAt: work.now,

@@ -8,7 +8,8 @@ import type { Work } from './work.ts'
 
 /**
  * The columns that a schema needs. One that can stay as it is does; a new one gets the first place that is not in use.
- * @param key the version of the tenant's key for new blind indexes
+ * @param present all that have values, in force or coming
+ * @param key the newest version of the tenant's key, which blinds
  */
 export function planColumns(schema: Schema, present: readonly ValueColumn[], key: () => number): ValueColumn[] {
 	const used = new Set(present.map(({ column }) => column))
@@ -21,7 +22,7 @@ export function planColumns(schema: Schema, present: readonly ValueColumn[], key
 			(one) =>
 				one.property === wanted.property &&
 				one.mode === wanted.mode &&
-				(one.key !== undefined) === isBlind &&
+				one.key === (isBlind ? key() : undefined) &&
 				(one.shared !== true) === (field.unique !== false),
 		)
 		if (kept) return [kept]
@@ -32,10 +33,15 @@ export function planColumns(schema: Schema, present: readonly ValueColumn[], key
 	})
 }
 
-/** The columns to fill: those in force, and those that a running change of schema is filling. */
-export function columnsToFill({ uniques, next }: Definition): ValueColumn[] {
-	if (!next) return uniques
-	return [...uniques, ...next.uniques.filter((coming) => !uniques.some((present) => present.column === coming.column))]
+/** The columns to fill: those in force, those that follow on them, and those that a running change of schema is filling. */
+export function columnsToFill({
+	uniques,
+	coming,
+	next,
+}: Pick<Definition, 'uniques' | 'coming' | 'next'>): ValueColumn[] {
+	if (!next && coming.length === 0) return uniques
+	const filled = [...uniques, ...coming]
+	return [...filled, ...(next?.uniques ?? []).filter((one) => !filled.some(({ column }) => column === one.column))]
 }
 
 /** What a record has in a column. */

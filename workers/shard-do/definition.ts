@@ -26,6 +26,8 @@ export interface Definition {
 	schema: Schema
 	/** Blind indexes are among them. */
 	uniques: ValueColumn[]
+	/** Blind indexes under a newer key, which take the place of those in force once they are filled. */
+	coming: ValueColumn[]
 	/** The schema that a running change will put in force; writes must satisfy both. */
 	next: { schema: Schema; schemaText: string; uniques: ValueColumn[]; cursor: string } | null
 	change: SchemaChange | null
@@ -53,11 +55,15 @@ export interface StoredChange extends SchemaChange {
 	cursor: string
 }
 
+/** `coming` is set on those that are not in force yet. */
+type StoredColumn = ValueColumn & { coming?: true }
+
 interface Row {
 	name: string
 	number: number
 	version: number
 	schema: string
+	/** JSON of `StoredColumn[]`. */
 	uniques: string
 	change: string | null
 	resealing: string | null
@@ -134,6 +140,7 @@ export function saveDefinition(
 		version: number
 		schema: string
 		uniques: ValueColumn[]
+		coming: ValueColumn[]
 		change: StoredChange | null
 		resealing: Resealing | null
 		createdAt: number
@@ -146,7 +153,7 @@ export function saveDefinition(
 		row.number,
 		row.version,
 		row.schema,
-		JSON.stringify(row.uniques),
+		JSON.stringify([...row.uniques, ...row.coming.map((column) => ({ ...column, coming: true }))]),
 		row.change === null ? null : JSON.stringify(row.change),
 		row.resealing === null ? null : JSON.stringify(row.resealing),
 		row.createdAt,
@@ -157,6 +164,7 @@ export function saveDefinition(
 
 function compile(row: Row): Definition {
 	const stored: StoredChange | null = row.change === null ? null : JSON.parse(row.change)
+	const columns: StoredColumn[] = JSON.parse(row.uniques)
 	return {
 		name: row.name,
 		number: row.number,
@@ -164,7 +172,8 @@ function compile(row: Row): Definition {
 		version: row.version,
 		schemaText: row.schema,
 		schema: schemaOf(row.schema),
-		uniques: JSON.parse(row.uniques),
+		uniques: columns.filter(({ coming }) => !coming),
+		coming: columns.filter(({ coming }) => coming).map(({ coming: _, ...column }) => column),
 		next:
 			stored?.status === 'running'
 				? { schema: schemaOf(stored.schema), schemaText: stored.schema, uniques: stored.uniques, cursor: stored.cursor }

@@ -5,6 +5,7 @@
 import type { JsonObject } from '../../core/json.ts'
 import { isSealed, keyVersionOf } from '../../core/sealed-field.ts'
 import { identifier } from '../../db/shard/sql.ts'
+import { columnsToFill } from './columns.ts'
 import { type Definition, type Resealing, resealedCollection, saveResealing } from './definition.ts'
 import type { Work } from './work.ts'
 
@@ -55,10 +56,11 @@ function reseal(work: Work, { number, table, schema }: Definition, left: string[
 	work.sql.all(`UPDATE ${table} SET data = ?${cleared} WHERE id = ?`, stored, id)
 }
 
-/** Columns that no schema asks for any more: they may hold values as they were. */
-function leftColumns({ sql }: Work, { table, uniques }: Definition): string[] {
+/** Columns that nobody fills any more: they may hold values as they were. */
+function leftColumns({ sql }: Work, definition: Definition): string[] {
+	const filled = columnsToFill(definition)
 	return sql
-		.all<{ name: string }>("SELECT name FROM pragma_table_info(?) WHERE name GLOB 'u_*'", table)
+		.all<{ name: string }>("SELECT name FROM pragma_table_info(?) WHERE name GLOB 'u_*'", definition.table)
 		.map(({ name }) => name)
-		.filter((name) => !uniques.some(({ column }) => column === name))
+		.filter((name) => !filled.some(({ column }) => column === name))
 }

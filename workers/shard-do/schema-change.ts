@@ -25,7 +25,7 @@ export function beginChange(
 	records: number,
 ): void {
 	if (schema.encrypted.length > 0) work.vault.newest()
-	const uniques = planColumns(schema, present.uniques, () => work.vault.newest())
+	const uniques = planColumns(schema, [...present.uniques, ...present.coming], () => work.vault.newest())
 	const columns = work.sql
 		.all<{ name: string }>(`SELECT name FROM pragma_table_info(?)`, present.table)
 		.map((row) => row.name)
@@ -121,6 +121,7 @@ export function finishChange(work: Work, name: string): Outcome<{ done: boolean 
 		version,
 		schema: next.schemaText,
 		uniques: next.uniques,
+		coming: [],
 		change: null,
 		resealing: sealed && records > 0 ? beginResealing(records, work.now) : definition.resealing,
 		createdAt,
@@ -152,8 +153,8 @@ export function journalSchema(
 }
 
 function save(work: Work, definition: Definition, change: StoredChange): void {
-	const { name, number, version, schemaText: schema, uniques, resealing, createdAt, updatedAt } = definition
-	saveDefinition(work, { name, number, version, schema, uniques, change, resealing, createdAt, updatedAt })
+	const { name, number, version, schemaText: schema, uniques, coming, resealing, createdAt, updatedAt } = definition
+	saveDefinition(work, { name, number, version, schema, uniques, coming, change, resealing, createdAt, updatedAt })
 }
 
 function clashesOf(work: Work, definition: Definition, { column, property, shared }: ValueColumn): Fault[] {
