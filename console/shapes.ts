@@ -155,6 +155,14 @@ export const verification = z.object({
 	...verificationCounts,
 	regions: z.array(z.object({ region: text, ...verificationCounts, shards: z.array(differing) })),
 })
+const rowNames = z.array(z.object({ collection: text, id: text }))
+export const deepVerification = z.object({
+	deep: z.object({
+		...{ compared: count, records: count },
+		...{ missing: rowNames, extra: rowNames, different: rowNames, undecided: rowNames },
+	}),
+})
+export type DeepVerification = z.infer<typeof deepVerification>
 const doneOf = z.object({ done: count, total: count })
 const rebuildPart = { state: text, shards: doneOf, records: doneOf, finished_at: optionalText }
 export const rebuild = z.object({

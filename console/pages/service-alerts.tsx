@@ -24,7 +24,8 @@ export function AlertTable({ list, actions }: AlertTableProps) {
 				{ name: 'what', show: ({ summary }) => summary },
 				{ name: 'since', show: ({ fired_at: fired, found_at: found }) => <Time at={fired ?? found} /> },
 				{ name: 'runbook', show: ({ runbook }) => <code>{runbook}</code> },
-				{ name: 'taken by', show: (alert) => alert.acknowledged_by ?? actions?.(alert) ?? '–' },
+				{ name: 'taken by', show: ({ acknowledged_by: by }) => by ?? '–' },
+				...(actions ? [{ name: 'actions', show: actions }] : []),
 			]}
 		/>
 	)

@@ -33,8 +33,12 @@ export function ServicePage() {
 	const actions = (one: Alert) =>
 		one.state !== 'resolved' && (
 			<span class="actions">
-				<Act verb="Take" label={`Take ${one.rule} in ${one.region}`} act={() => take(one)} />
-				<Act verb="Silence 1 h" label={`Silence ${one.rule} for an hour`} act={() => silence(one.rule, 60)} />
+				{one.acknowledged_by === null && (
+					<Act verb="Take" label={`Take ${one.rule} in ${one.region}`} act={() => take(one)} />
+				)}
+				{!one.silenced && (
+					<Act verb="Silence 1 h" label={`Silence 1 h: ${one.rule}`} act={() => silence(one.rule, 60)} />
+				)}
 			</span>
 		)
 	return (
@@ -62,7 +66,9 @@ export function ServicePage() {
 									? [
 											{
 												name: 'actions',
-												show: ({ rule }: { rule: string }) => <Act verb="End" act={() => silence(rule, 0)} />,
+												show: ({ rule, region }: { rule: string; region: string }) => (
+													<Act verb="End" label={`End: ${rule} in ${region}`} act={() => silence(rule, 0)} />
+												),
 											},
 										]
 									: []),

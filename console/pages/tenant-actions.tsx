@@ -31,26 +31,57 @@ export function RenameTenant({ tenant: { id, name, limits }, onDone, onClose }: 
 	)
 }
 
-export function SuspendTenant({ tenant: { id, slug, status }, onDone, onClose }: ActionOn) {
-	const to = status === 'suspended' ? 'active' : 'suspended'
+interface StatusChange {
+	verb: string
+	to: 'active' | 'suspended' | 'restricted'
+	what: string
+	done: string
+	danger?: true
+}
+
+const suspend: StatusChange = {
+	verb: 'Suspend',
+	to: 'suspended',
+	what: 'Every request of its keys is refused with 403, until somebody resumes it. Nothing is deleted.',
+	done: 'is suspended.',
+	danger: true,
+}
+const resume: StatusChange = {
+	verb: 'Resume',
+	to: 'active',
+	what: 'Its keys work again with the next request.',
+	done: 'answers again.',
+}
+const restrict: StatusChange = {
+	verb: 'Restrict',
+	to: 'restricted',
+	what: 'Its records can be read, exported and erased and not changed, and they leave the view (Art. 18 GDPR), until somebody lifts it.',
+	done: 'is restricted.',
+	danger: true,
+}
+const release: StatusChange = {
+	verb: 'Lift the restriction',
+	to: 'active',
+	what: 'Its records can be changed again, and come back into the view.',
+	done: 'is restricted no more.',
+}
+
+/** A tenant has one status: to suspend a restricted one would bring its records back into the view, so that is not offered. */
+export function statusChangesOf({ status }: Tenant): readonly StatusChange[] {
+	if (status === 'suspended') return [resume]
+	return status === 'restricted' ? [release] : [suspend, restrict]
+}
+
+export function ChangeStatus({ tenant: { id, slug }, change, onDone, onClose }: ActionOn & { change: StatusChange }) {
 	const act = async () => {
-		await ask(tenant, `/v1/tenants/${id}`, { method: 'PATCH', body: { status: to } })
-		say(to === 'active' ? `${slug} answers again.` : `${slug} is suspended.`)
+		await ask(tenant, `/v1/tenants/${id}`, { method: 'PATCH', body: { status: change.to } })
+		say(`${slug} ${change.done}`)
 		onDone()
 	}
+	const { verb, danger = false, what } = change
 	return (
-		<Action
-			title={to === 'active' ? `Resume ${slug}` : `Suspend ${slug}`}
-			verb={to === 'active' ? 'Resume' : 'Suspend'}
-			danger={to === 'suspended'}
-			act={act}
-			onClose={onClose}
-		>
-			<p>
-				{to === 'active'
-					? 'Its keys work again with the next request.'
-					: 'Every request of its keys is refused with 403, until somebody resumes it. Nothing is deleted.'}
-			</p>
+		<Action title={`${verb}: ${slug}`} verb={verb} danger={danger} act={act} onClose={onClose}>
+			<p>{what}</p>
 		</Action>
 	)
 }

@@ -8,9 +8,11 @@ import { Panel } from '../parts/panel.tsx'
 import { Table } from '../parts/table.tsx'
 import { type Loaded, useCall } from '../poll.ts'
 import { isAdmin } from '../session.ts'
-import { hold, keyList, shardList, type Tenant, tenant, usageList } from '../shapes.ts'
-import { EraseTenant, RenameTenant, SuspendTenant } from './tenant-actions.tsx'
+import { keyList, shardList, type Tenant, tenant, usageList } from '../shapes.ts'
+import { ChangeStatus, EraseTenant, RenameTenant, statusChangesOf } from './tenant-actions.tsx'
 import { CollectionsPanel } from './tenant-collections.tsx'
+import { ComparisonPanel } from './tenant-comparison.tsx'
+import { HoldPanel } from './tenant-hold.tsx'
 import { ExportsPanel, ImportsPanel } from './tenant-jobs.tsx'
 
 /** One tenant, from its shard. */
@@ -28,6 +30,7 @@ export function TenantPage() {
 				</Panel>
 				<ShardsPanel id={id} />
 				<HoldPanel id={id} />
+				<ComparisonPanel key={id} id={id} />
 				<UsagePanel id={id} />
 				<CollectionsPanel id={id} />
 				<KeysPanel id={id} />
@@ -68,7 +71,7 @@ function Facts({ tenant: { id, name, region, status, created_at: created, usage,
 	)
 }
 
-type Doing = 'rename' | 'suspend' | 'erase' | null
+type Doing = 'rename' | 'erase' | ReturnType<typeof statusChangesOf>[number] | null
 
 function Actions({ of, tenant: shown }: { of: Loaded<Tenant>; tenant: Tenant }) {
 	const [doing, setDoing] = useState<Doing>(null)
@@ -82,15 +85,19 @@ function Actions({ of, tenant: shown }: { of: Loaded<Tenant>; tenant: Tenant }) 
 			<button type="button" onClick={() => setDoing('rename')}>
 				Rename or limit
 			</button>
-			<button type="button" onClick={() => setDoing('suspend')}>
-				{shown.status === 'suspended' ? 'Resume' : 'Suspend'}
-			</button>
+			{statusChangesOf(shown).map((change) => (
+				<button key={change.verb} type="button" onClick={() => setDoing(change)}>
+					{change.verb}
+				</button>
+			))}
 			<button type="button" class="danger" onClick={() => setDoing('erase')}>
 				Erase
 			</button>
 			{doing === 'rename' && <RenameTenant tenant={shown} onDone={done} onClose={close} />}
-			{doing === 'suspend' && <SuspendTenant tenant={shown} onDone={done} onClose={close} />}
 			{doing === 'erase' && <EraseTenant tenant={shown} onClose={close} />}
+			{doing !== null && typeof doing === 'object' && (
+				<ChangeStatus tenant={shown} change={doing} onDone={done} onClose={close} />
+			)}
 		</>
 	)
 }
@@ -116,25 +123,6 @@ function ShardsPanel({ id }: { id: string }) {
 						{ name: 'size', number: true, show: ({ size_bytes: size }) => (size === null ? '–' : bytes(size)) },
 					]}
 				/>
-			)}
-		</Panel>
-	)
-}
-
-function HoldPanel({ id }: { id: string }) {
-	const held = useCall(hold, `/v1/tenants/${id}/hold`, 30_000)
-	return (
-		<Panel title="Legal hold" of={held} half>
-			{(now) => (
-				<p>
-					{now.held ? (
-						<>
-							<Mark tone="fair">held</Mark> by {now.by} since <Time at={now.since ?? null} />: no erasure goes on.
-						</>
-					) : (
-						<Mark tone="plain">none</Mark>
-					)}
-				</p>
 			)}
 		</Panel>
 	)

@@ -30,12 +30,14 @@ export async function startWorld(): Promise<World> {
 	// Postgres does not run as root: whom root lends it to must be able to pass through.
 	chmodSync(dataDir, 0o711)
 	const tokens = JSON.stringify({ reader: { scope: 'read', token: readerToken } })
-	const stack = await startStack({ dataDir, runtime: 'direct', cronMs: 5_000, vars: { OPERATOR_TOKENS: tokens } })
+	const [stack, browser] = await Promise.all([
+		startStack({ dataDir, runtime: 'direct', cronMs: 5_000, vars: { OPERATOR_TOKENS: tokens } }),
+		startBrowser(),
+	])
 	const operator = new Client(stack.url, stack.operatorToken)
 	const tenants = await provision(stack.url, operator, fewer(readDatasets()))
 	await load(tenants, () => {})
 	await awaitView(operator, tenants)
-	const browser = await startBrowser()
 	const stop = async () => {
 		await browser.close()
 		await stack.stop()
@@ -79,6 +81,8 @@ export async function visit(
 	const context = await browser.newContext({
 		baseURL: stack.url,
 		colorScheme,
+		// A colour on its way to another one is neither.
+		reducedMotion: 'reduce',
 		viewport: { width, height: 900 },
 		locale: 'en-GB',
 		timezoneId: 'Europe/Vienna',
