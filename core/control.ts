@@ -42,6 +42,8 @@ const move = z.object({
 	by: z.string(),
 	/** What the tenant was before it was suspended for the move. */
 	status: z.enum(tenantStatuses),
+	/** Somebody has cancelled it, and the tenant may not have its status back yet. */
+	cancelled: z.literal(true).optional(),
 })
 export type Move = z.infer<typeof move>
 
@@ -107,6 +109,8 @@ export interface Claim {
 	/** Opens or finds the idempotency row of a request that is not inside any shard. */
 	begin(request: { fingerprint: string; draft: string }): Promise<Begun>
 	finish(fingerprint: string): Promise<void>
+	/** Forgets a request that was refused, as long as no retry can have gone on with it. */
+	withdraw(fingerprint: string): Promise<void>
 }
 
 export type Begun =

@@ -59,3 +59,22 @@ test('[I1] an order goes to the queue of its region once, and a letter that nobo
 	expect(await discarded.json()).toMatchObject({ id: 'eu_17', intent: 'discard' })
 	expect(edge.deadLetterOrders.at(-1)).toMatchObject({ intent: 'discard' })
 })
+
+test('[I1] an order that is refused leaves no trace, and one whose outcome nobody knows waits for its end', async () => {
+	const edge = new Edge()
+	const replay = async (key: string) => {
+		const headers = { 'Idempotency-Key': key }
+		return (await edge.fetch('POST', '/v1/view/dead-letters/eu_17/replay', { as: 'root-token', headers })).status
+	}
+	expect([await replay('a'), await replay('a')]).toEqual([404, 404])
+	edge.deadLetters.push(letter)
+	expect([await replay('a'), await replay('a'), edge.deadLetterOrders.length]).toEqual([202, 202, 1])
+	// The message has left, and its sender has not heard of that.
+	edge.failAt = edge.calls + 2.5
+	expect([await replay('b'), edge.deadLetterOrders.length]).toEqual([503, 2])
+	edge.failAt = null
+	edge.deadLetters.length = 0
+	expect(await replay('b')).toBe(409)
+	edge.now += 30_000
+	expect([await replay('b'), await replay('b')]).toEqual([404, 404])
+})

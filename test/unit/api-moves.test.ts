@@ -22,14 +22,22 @@ async function pair(): Promise<Pair> {
 	return { edge, from, to, slug, path: `/v1/tenants/${from}/move` }
 }
 
-async function ask({ edge }: Pair, method: string, path: string, body?: object): Promise<[number, unknown]> {
-	const response = await edge.fetch(method, path, { as, ...(body && { body }) })
+async function ask(
+	{ edge }: Pair,
+	method: string,
+	path: string,
+	body?: object,
+	key?: string,
+): Promise<[number, unknown]> {
+	const headers = key === undefined ? {} : { 'Idempotency-Key': key }
+	const response = await edge.fetch(method, path, { as, headers, ...(body && { body }) })
 	const text = await response.text()
 	const shown = text === '' ? null : JSON.parse(text)
 	return [response.status, shown?.code ?? shown?.state ?? shown]
 }
 
-const begin = (pair: Pair) => ask(pair, 'PUT', pair.path, { to: pair.to })
+const begin = (pair: Pair, key?: string) => ask(pair, 'PUT', pair.path, { to: pair.to }, key)
+const cancel = (pair: Pair, key?: string) => ask(pair, 'DELETE', pair.path, undefined, key)
 const handOver = (pair: Pair) => ask(pair, 'POST', `${pair.path}/handover`, { as_of_seq: 2 })
 const holderOf = ({ edge }: Pair, slug: string) => edge.claims.get(`slug/${slug}`)?.tenant
 const statusOf = ({ edge }: Pair, id: TenantId) => edge.shards.get(`${id}/0`)?.told.status
@@ -78,12 +86,12 @@ test('[U2] a handover that is lost at any step leaves the name with one owner, a
 })
 
 test('a move that is lost at any step begins or is cancelled by a retry', async () => {
-	for (const way of ['begin', 'cancel'] as const)
+	for (const [way, key] of [['begin'], ['cancel'], ['begin', 'k'], ['cancel', 'k']] as const)
 		for (let n = 1, answered = false; !answered; n += 0.5) {
 			const pairs = await pair()
-			const { edge, from, path } = pairs
+			const { edge, from } = pairs
 			if (way === 'cancel') await begin(pairs)
-			const act = () => (way === 'begin' ? begin(pairs) : ask(pairs, 'DELETE', path))
+			const act = () => (way === 'begin' ? begin(pairs, key) : cancel(pairs, key))
 			edge.failAt = edge.calls + n
 			answered = (await act())[0] < 300
 			edge.failAt = null
@@ -92,6 +100,33 @@ test('a move that is lost at any step begins or is cancelled by a retry', async 
 			expect(edge.controls.get(from)?.control.move?.state).toBe(way === 'begin' ? 'copying' : undefined)
 			if (n > 60) throw new Error(`a ${way} with no end`)
 		}
+})
+
+test('[I1] what is repeated late neither cancels a move that began since nor begins a cancelled one again', async () => {
+	const pairs = await pair()
+	const { edge, from } = pairs
+	expect(await begin(pairs, 'begin')).toEqual([200, 'copying'])
+	expect(await cancel(pairs, 'cancel')).toEqual([204, null])
+	expect(await begin(pairs, 'begin')).toEqual([404, 'not_found'])
+	expect([statusOf(pairs, from), edge.controls.get(from)?.control.move]).toEqual(['active', undefined])
+	expect(await begin(pairs, 'again')).toEqual([200, 'copying'])
+	expect(await cancel(pairs, 'cancel')).toEqual([204, null])
+	expect([statusOf(pairs, from), edge.controls.get(from)?.control.move?.state]).toEqual(['suspended', 'copying'])
+	expect(await handOver(pairs)).toEqual([200, 'handed_over'])
+})
+
+test('a move whose cancellation was cut off is not handed over, and another one can begin in its place', async () => {
+	const pairs = await pair()
+	const { edge, from } = pairs
+	await begin(pairs)
+	const found = edge.controls.get(from)
+	if (!found?.control.move) throw new Error('no move')
+	edge.controls.set(from, { ...found, control: { ...found.control, move: { ...found.control.move, cancelled: true } } })
+	expect(await handOver(pairs)).toEqual([404, 'not_found'])
+	expect(await begin(pairs)).toEqual([200, 'copying'])
+	expect(edge.controls.get(from)?.control.move).toMatchObject({ status: 'active' })
+	expect(await cancel(pairs)).toEqual([204, null])
+	expect(statusOf(pairs, from)).toBe('active')
 })
 
 test('what was suspended before it moved is suspended afterwards, or when the move is cancelled', async () => {

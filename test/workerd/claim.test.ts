@@ -70,6 +70,7 @@ function dyingAt(step: Step): ReturnType<typeof createApp> {
 				release: (tenant) => claim.release(tenant),
 				begin: (asked) => claim.begin(asked),
 				finish: (fingerprint) => claim.finish(fingerprint),
+				withdraw: (fingerprint) => claim.withdraw(fingerprint),
 			}
 		},
 		control: (region): ControlStore => {
@@ -146,6 +147,23 @@ for (const step of steps) {
 		expect((await send('GET', '/v1/tenant', key.secret)).status).toBe(200)
 	})
 }
+
+test('[I1] a request that was refused is forgotten, unless it was answered or a retry may have gone on with it', async () => {
+	const begin = (claim: ReturnType<typeof claimOf>, draft: string) => claim.begin({ fingerprint: 'f', draft })
+	const refused = claimOf(bindings, 'request', 'refused')
+	expect(await begin(refused, 'one')).toEqual({ state: 'started', draft: 'one' })
+	await refused.withdraw('other')
+	expect(await begin(refused, 'two')).toEqual({ state: 'running' })
+	await refused.withdraw('f')
+	expect(await begin(refused, 'two')).toEqual({ state: 'started', draft: 'two' })
+	requestClaim = refused as unknown as DurableObjectStub
+	await ageRequest()
+	await refused.withdraw('f')
+	expect(await begin(refused, 'three')).toEqual({ state: 'resumed', draft: 'two' })
+	await refused.finish('f')
+	await refused.withdraw('f')
+	expect(await begin(refused, 'three')).toEqual({ state: 'finished', draft: 'two' })
+})
 
 test('[U2] a late provisioning cannot revive a claim that was freed', async () => {
 	const slug = 'late'

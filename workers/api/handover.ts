@@ -20,7 +20,7 @@ export async function handOver(call: OperatorCall): Handled {
 	const { tenant, control: before } = registered.value
 	if (before.state !== 'active') return tenantErased()
 	const { move: begun } = before
-	if (!begun) return noMove()
+	if (!begun || begun.cancelled) return noMove()
 	const first = await recall(call, tenant, idempotency.value)
 	if (!first.ok) return first
 	if (first.replayed && begun.state === 'handed_over')
@@ -30,11 +30,14 @@ export async function handOver(call: OperatorCall): Handled {
 		if (!ready.ok) return ready
 	}
 	const handing = await change(call, tenant, (control) =>
-		control.move?.state === 'copying' && !control.hold ? withState(control, control.move, 'handing_over') : null,
+		control.move?.state === 'copying' && !control.move.cancelled && !control.hold
+			? withState(control, control.move, 'handing_over')
+			: null,
 	)
 	if (!handing.ok) return handing
 	const present = handing.value.move
-	if (!present || present.state === 'copying') return refuse('not_ready', 'a legal hold keeps this tenant where it is')
+	if (!present || present.cancelled) return noMove()
+	if (present.state === 'copying') return refuse('not_ready', 'a legal hold keeps this tenant where it is')
 	const named = await giveName(call, tenant, present)
 	if (!named.ok) return named
 	const update = { name: 'tenant.update' as const, slug: movingSlug(tenant) }

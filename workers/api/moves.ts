@@ -116,11 +116,17 @@ async function beginMove(call: OperatorCall): Handled {
 	if (control.state !== 'active') return tenantErased()
 	const own = await recall(call, tenant, idempotency.value)
 	if (!own.ok) return own
-	if (own.replayed && control.move) return respondReply(call, own, 200, showMove(tenant, control.move, 'copying'))
-	const target = await readTarget(call, tenant, control.move ?? null, body.value.value.to)
+	// The move that was answered first may have been cancelled since; to begin it again would be another wish.
+	if (own.replayed) {
+		const { move: present } = control
+		return present ? respondReply(call, own, 200, showMove(tenant, present, 'copying')) : noMove()
+	}
+	const earlier = control.move?.cancelled ? null : (control.move ?? null)
+	const target = await readTarget(call, tenant, earlier, body.value.value.to)
 	if (!target.ok) return target
+	const status = control.move?.status ?? own.value.tenant.status
 	const fresh: Move = {
-		...{ to: target.value, state: 'copying', status: own.value.tenant.status },
+		...{ to: target.value, state: 'copying', status },
 		...{ at: call.ports.clock(), by: `operator:${call.caller.name}` },
 	}
 	// From here on neither of the two can be erased, and this one not be put back to work, before the move has ended.
@@ -129,7 +135,7 @@ async function beginMove(call: OperatorCall): Handled {
 	)
 	if (!noted.ok) return noted
 	const begun = await change(call, tenant, (before) =>
-		before.move || before.erasure || before.hold ? null : { ...before, move: fresh },
+		(before.move && !before.move.cancelled) || before.erasure || before.hold ? null : { ...before, move: fresh },
 	)
 	if (!begun.ok) return begun
 	const { move: present, erasure, hold } = begun.value
@@ -172,15 +178,22 @@ async function cancelMove(call: OperatorCall): Handled {
 	if (!registered.ok) return registered
 	const { tenant, control } = registered.value
 	if (control.state !== 'active') return tenantErased()
-	if (control.move && control.move.state !== 'copying')
+	// A repetition ends what it has begun: a move that began since is somebody else's.
+	const known = await recall(call, tenant, idempotency.value)
+	if (!known.ok) return known
+	const noted = await change(call, tenant, ({ move: present, ...rest }) =>
+		present?.state === 'copying' && !known.replayed ? { ...rest, move: { ...present, cancelled: true } } : null,
+	)
+	if (!noted.ok) return noted
+	const { move: cancelled } = noted.value
+	if (cancelled && !cancelled.cancelled && !known.replayed)
 		return refuse('move_running', 'the name is being handed over, or was: that cannot be taken back')
-	const update = { name: 'tenant.update' as const, ...(control.move && { status: control.move.status }) }
-	const told = await execute(onTenant(call, tenant), update, idempotency.value)
+	const status = cancelled?.cancelled && { status: cancelled.status }
+	const told = await execute(onTenant(call, tenant), { name: 'tenant.update', ...status }, idempotency.value)
 	if (!told.ok) return told
 	const left = await change(call, tenant, ({ move: present, ...rest }) =>
-		present?.state === 'copying' ? (rest as Control) : null,
+		present?.cancelled ? (rest as Control) : null,
 	)
 	if (!left.ok) return left
-	if (left.value.move) return refuse('move_running', 'the name is being handed over, or was: that cannot be taken back')
 	return respondReply(call, told, 204, null, { 'Freehold-Position': String(told.value.position) })
 }

@@ -85,6 +85,12 @@ export class UniqueClaim<Env> extends DurableObject<Env> {
 		if (row?.fingerprint === fingerprint) kv.put<Row>('request', { ...row, finished: true })
 	}
 
+	async withdraw(fingerprint: string): Promise<void> {
+		const row = this.ctx.storage.kv.get<Row>('request')
+		if (row?.fingerprint !== fingerprint || row.finished) return
+		if (row.startedAt + idempotencyRunningMs > Date.now()) await this.#forget()
+	}
+
 	/** Never throws: an alarm that fails seven times is deleted by the platform, and the claim would be held for ever. */
 	override async alarm(): Promise<void> {
 		try {
