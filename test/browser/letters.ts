@@ -9,7 +9,7 @@ import { go, settled } from './walk.ts'
 import type { World } from './world.ts'
 
 /** Records of the film archive that the view lacks, whatever their content. */
-export const spoilt = ['spoilt-1', 'spoilt-2'] as const
+const spoilt = ['spoilt-1', 'spoilt-2'] as const
 const letterList = z.object({ waiting: z.number() })
 
 export async function setAside(world: World): Promise<void> {
