@@ -166,6 +166,10 @@ export interface Operations {
 		takes: { limit: number; after: string | null }
 		answers: { requests: SubjectRequest[]; next: string | null }
 	}
+	/** Begins a rotation of the tenant's own key, or answers the one that is running. */
+	'rotation.start': { takes: Record<never, never>; answers: { rotation: KeyRotation; position: number } }
+	/** The last one. */
+	'rotation.get': { takes: Record<never, never>; answers: { rotation: KeyRotation } }
 	'audit.list': {
 		takes: { filter: AuditFilter; limit: number; after: number }
 		answers: { entries: JournalEntry[]; next: number | null }
@@ -270,6 +274,19 @@ interface Encryption {
 	finishedAt: number | null
 }
 
+/** A rotation of the tenant's own key. Times are milliseconds since 1970. */
+export interface KeyRotation {
+	id: string
+	/** Of the key that everything is to rest under. */
+	version: number
+	/** The older key is destroyed. */
+	isDone: boolean
+	recordsDone: number
+	recordsTotal: number
+	startedAt: number
+	finishedAt: number | null
+}
+
 export interface SchemaChange {
 	status: 'running' | 'failed'
 	recordsDone: number
@@ -298,6 +315,7 @@ export const changeOps = [
 	'release',
 	'encryption',
 	'restore',
+	'rotation',
 ] as const
 export type ChangeOp = (typeof changeOps)[number]
 

@@ -281,7 +281,7 @@ export function storesOf(region: string, retention: RetentionDays): StoreMap[] {
 			...bucket,
 			store: 'control',
 			holds:
-				"the tenant's state, the ledger of erasures (opaque ids and keyed hashes), its encryption keys, wrapped, and, after a rewind, its name",
+				"the tenant's state, the ledger of erasures (opaque ids and keyed hashes), its encryption keys, wrapped, two while one is replaced, and, after a rewind, its name",
 			kept: 'keys and name until an erasure begins; that a tenant was erased, for good',
 		},
 		{

@@ -20,6 +20,7 @@ const eventByOp = {
 	release: 'record.released',
 	encryption: 'collection.encrypted',
 	restore: 'tenant.restored',
+	rotation: 'tenant.key_rotated',
 } as const satisfies Record<ChangeOp, string>
 
 export type WebhookEvent = (typeof eventByOp)[ChangeOp]

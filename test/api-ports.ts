@@ -533,6 +533,10 @@ export class FakeShard {
 				return accept({ message: operation.message })
 			case 'webhook.delete':
 				return this.webhooks.delete(operation.id) ? accept({ position: 12 }) : refuse('not_found', 'no webhook')
+			case 'rotation.start':
+				return refuse('not_ready', 'this shard has no key')
+			case 'rotation.get':
+				return refuse('not_found', 'this shard has no key')
 			case 'tenant.get':
 				return accept({ tenant: this.#info() })
 			case 'import.create':

@@ -10,13 +10,14 @@ import type {
 	WakeUp,
 	WebhookWakeUp,
 } from '../core/contract.ts'
-import type { Control } from '../core/control.ts'
+import { addKey, type Control, type ControlStore, retireKeys } from '../core/control.ts'
 import type { ErasureCall } from '../core/erasure.ts'
 import { mintTenantId, parseRegion, type RandomBytes, type TenantId } from '../core/ids.ts'
 import type { JobWakeUp } from '../core/job.ts'
 import type { Refusal } from '../core/refusal.ts'
 import { mintTenantKey, unwrapTenantKey } from '../core/tenant-key.ts'
 import type { Sql } from '../db/shard/sql.ts'
+import type { KeyOrder } from '../workers/shard-do/key-rotation.ts'
 import { Shard } from '../workers/shard-do/shard.ts'
 import { Turn } from '../workers/shard-do/turn.ts'
 import { nodeSql } from './node-sql.ts'
@@ -62,6 +63,8 @@ export class ShardFixture {
 	shard: Shard
 	/** What a new instance reads first; null where the test has no use for it. */
 	control: Control | null = null
+	/** Whether the next change of keys is lost before or after it has reached the control object. */
+	keysFail: 'before' | 'after' | null = null
 	readonly #random = seeded(7)
 
 	constructor(options: { sql?: Sql; region?: string; provision?: boolean } = {}) {
@@ -103,6 +106,26 @@ export class ShardFixture {
 		this.shard.admit(this.control)
 	}
 
+	async #changeKeys({ do: change, version }: KeyOrder, epoch: number): Promise<void> {
+		const fails = this.keysFail
+		this.keysFail = null
+		if (fails === 'before') throw new Error('the bucket is away')
+		const store: ControlStore = {
+			read: async () => this.control && { control: this.control, etag: JSON.stringify(this.control) },
+			create: () => Promise.reject(new Error('the tenant exists')),
+			replace: async (_tenant, control, etag) => {
+				if (etag !== JSON.stringify(this.control)) return false
+				this.control = control
+				return true
+			},
+		}
+		const mint = () => mintTenantKey(masterSecret, this.tenant, version, this.#random)
+		if (change === 'add') await addKey(store, this.tenant, version, mint)
+		else await retireKeys(store, this.tenant, epoch, version, this.now)
+		if (fails === 'after') throw new Error('the object ended')
+		this.shard.admit(this.control)
+	}
+
 	/** Runs one command in a turn of its own, as the object does. */
 	async run<N extends OperationName>(
 		operation: { name: N } & Operations[N]['takes'],
@@ -115,7 +138,7 @@ export class ShardFixture {
 	/** The answer of an operation that must not be refused. */
 	async ask<N extends OperationName>(
 		operation: { name: N } & Operations[N]['takes'],
-		options: { idempotency?: Idempotency } = {},
+		options: { caller?: Caller; idempotency?: Idempotency } = {},
 	): Promise<Answer<N>> {
 		const reply = await this.run(operation, options)
 		if (!reply.ok)
@@ -180,6 +203,7 @@ export class ShardFixture {
 			},
 			hashSubject: (subject) => hashOf(`subject ${subject}`),
 			unwrapKey: (wrapped) => unwrapTenantKey([masterSecret], this.tenant, wrapped),
+			changeKeys: (order, epoch) => this.#changeKeys(order, epoch),
 			deleteAll: async () => {
 				this.deletedAll = true
 			},

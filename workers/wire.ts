@@ -2,7 +2,7 @@
 import { waitUntil } from 'cloudflare:workers'
 import { signerOf } from '../core/certificate.ts'
 import type { Announcement } from '../core/contract.ts'
-import { ensureKey, enterLedger, rewindControl, settleControl } from '../core/control.ts'
+import { addKey, ensureKey, enterLedger, retireKeys, rewindControl, settleControl } from '../core/control.ts'
 import { mintId, type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { pooled } from '../core/random.ts'
 import { masterId, mintTenantKey, unwrapTenantKey } from '../core/tenant-key.ts'
@@ -325,6 +325,12 @@ export function shardPorts(env: Env): TenantShardPorts {
 		ensureKey: async (tenant) => {
 			const [master] = masterSecretsOf(env)
 			await ensureKey(cellOf(env, regionOf(tenant)).control, tenant, () => mintTenantKey(master, tenant, 1, random))
+		},
+		changeKeys: async (tenant, { do: change, version }, epoch) => {
+			const [master] = masterSecretsOf(env)
+			const { control } = cellOf(env, regionOf(tenant))
+			if (change === 'retire') await retireKeys(control, tenant, epoch, version, Date.now())
+			else await addKey(control, tenant, version, () => mintTenantKey(master, tenant, version, random))
 		},
 		readControl: async (tenant) => (await cellOf(env, regionOf(tenant)).control.read(tenant))?.control ?? null,
 		log,

@@ -261,4 +261,14 @@ export const migrations: readonly { id: number; sql: string }[] = [
 			ALTER TABLE import_collection ADD COLUMN resealing TEXT;
 		`,
 	},
+	{
+		id: 11,
+		sql: `
+			-- The last rotation of the tenant's own key and how far it has come, as JSON.
+			CREATE TABLE key_rotation (
+				only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+				state TEXT NOT NULL
+			) STRICT;
+		`,
+	},
 ]

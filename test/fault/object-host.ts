@@ -253,6 +253,7 @@ export class ObjectHost {
 			},
 			hashSubject: () => '',
 			unwrapKey: () => null,
+			changeKeys: () => Promise.reject(new Error('nothing is encrypted in this world')),
 			deleteAll: () => Promise.reject(new Error('nobody is erased in this world')),
 		})
 		const turn = new Turn({

@@ -4,6 +4,8 @@ const jobs = 'workers/queue-consumer/jobs/job.ts'
 const retention = 'workers/shard-do/retention.ts'
 const erasureTests = 'test/unit/erasure.test.ts'
 const exportTests = 'test/unit/export.test.ts'
+const keyRotation = 'workers/shard-do/key-rotation.ts'
+const rotationTests = 'test/unit/key-rotation.test.ts'
 const restrictionTests = 'test/unit/restriction.test.ts'
 
 /** Mistakes about what tenants and people have a right to: exports, imports, erasures, restrictions, and the region of their data. */
@@ -109,6 +111,75 @@ export const rightsMutants: Mutant[] = [
 		name: 'retention goes on under a legal hold',
 		edits: [{ file: retention, find: 'heldAt !== null || ', replace: '' }],
 		test: restrictionTests,
+	},
+	{
+		name: 'blind indexes are exchanged before all records are in the new ones',
+		edits: [
+			{
+				file: 'workers/shard-do/reblinding.ts',
+				find: 'return rows.length < recordsMax ? null',
+				replace: 'return rows.length <= recordsMax ? null',
+			},
+		],
+		test: rotationTests,
+		only: 'seals everything anew',
+	},
+	{
+		name: 'writes do not fill the blind index that comes',
+		edits: [
+			{
+				file: 'workers/shard-do/columns.ts',
+				find: 'const filled = [...uniques, ...coming]',
+				replace: 'const filled = [...uniques]',
+			},
+		],
+		test: rotationTests,
+		only: 'seals everything anew',
+	},
+	{
+		name: 'after a change of schema the records before the cursor stay under the older key',
+		edits: [
+			{ file: keyRotation, find: "place.filling ? '' : place.after", replace: 'place.after' },
+			{ file: keyRotation, find: 'const isBehind = (page?.found ?? 0) > 0 ||', replace: 'const isBehind =' },
+		],
+		test: rotationTests,
+		only: 'a change of schema in the middle',
+	},
+	{
+		name: 'a key is destroyed without counting what is left under it',
+		edits: [{ file: keyRotation, find: '(page?.found ?? 0) > 0', replace: '(page?.found ?? 0) < 0' }],
+		test: rotationTests,
+		only: 'when all should have left it',
+	},
+	{
+		name: 'kept answers stay under the older key',
+		edits: [{ file: keyRotation, find: 'resealAnswer(work.vault, text)', replace: 'text' }],
+		test: rotationTests,
+		only: 'seals everything anew',
+	},
+	{
+		name: 'an older key seals what comes after the newer one',
+		edits: [
+			{
+				file: 'workers/shard-do/vault.ts',
+				find: 'if (version < this.#least) throw',
+				replace: 'if (version < 0) throw',
+			},
+		],
+		test: rotationTests,
+		only: 'a late read',
+	},
+	{
+		name: 'a key is destroyed for a shard of another epoch',
+		edits: [
+			{
+				file: 'core/control.ts',
+				find: "control.state === 'active' && control.epoch === epoch && kept",
+				replace: "control.state === 'active' && kept",
+			},
+		],
+		test: rotationTests,
+		only: 'the last one never goes',
 	},
 	{
 		name: 'who works for one region reaches another',

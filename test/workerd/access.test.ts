@@ -349,6 +349,17 @@ const rows: Record<string, Row> = {
 		// It is too young to have a history.
 		allowed: 'validation_failed',
 	},
+	'post /v1/tenants/{id}/key-rotation': {
+		needs: 'operator:admin',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/key-rotation`,
+		// Nothing of it is encrypted.
+		allowed: 'not_ready',
+	},
+	'get /v1/tenants/{id}/key-rotation': {
+		needs: 'operator:read',
+		path: ({ tenant }) => `/v1/tenants/${tenant.id}/key-rotation`,
+		allowed: 'not_found',
+	},
 	'post /v1/exports': { needs: 'key:export', body: () => ({}), allowed: 202 },
 	'get /v1/exports': { needs: 'key:export', allowed: 200 },
 	'get /v1/exports/{id}': {

@@ -1,6 +1,6 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { Caller, Command } from '../../core/contract.ts'
 import type { Control } from '../../core/control.ts'
 import { parseKey } from '../../core/keys.ts'
@@ -69,6 +69,35 @@ test('the first encrypted property gives its tenant a key; without it a shard sa
 		return { ...control, keys }
 	})
 	expect(await (await send('GET', path, tenant.secret)).json()).toMatchObject({ data: { note: 'private' } })
+})
+
+test("a tenant's own key is replaced by a new one in the control object, and what it sealed opens as before", async () => {
+	const tenant = await newTenant()
+	const note = { type: 'string', 'x-personal': 'encrypted', 'x-unique': true }
+	expect((await send('PUT', '/v1/collections/notes', tenant.secret, { schema: { properties: { note } } })).status).toBe(
+		201,
+	)
+	const path = '/v1/collections/notes/records/n'
+	expect((await send('PUT', path, tenant.secret, { note: 'private' })).status).toBe(201)
+	const rotation = `/v1/tenants/${tenant.id}/key-rotation`
+	const begun = await send('POST', rotation, bindings.OPERATOR_TOKEN)
+	expect(begun.status).toBe(202)
+	expect(await begun.json()).toMatchObject({ version: 2, status: 'running', records_total: 1, history_until: null })
+	await vi.waitFor(
+		async () => {
+			const shown = await send('GET', rotation, bindings.OPERATOR_TOKEN)
+			expect(await shown.json()).toMatchObject({ status: 'done', records_done: 1, history_until: expect.any(String) })
+		},
+		{ timeout: 30_000, interval: 100 },
+	)
+	await rewrite(tenant, (control) => {
+		expect(control).toMatchObject({ keys: [{ version: 2 }], keysSince: expect.any(Number) })
+		return { ...control }
+	})
+	await evictDurableObject(stubOf(tenant))
+	expect(await (await send('GET', path, tenant.secret)).json()).toMatchObject({ data: { note: 'private' } })
+	const clash = await send('POST', '/v1/collections/notes/records', tenant.secret, { note: 'private' })
+	expect(await verdictOf(clash)).toBe('unique_violation')
 })
 
 test('a shard reads its control object once a cold start, however many requests come at once', async () => {

@@ -86,6 +86,7 @@ test('an insert writes its row and its entry, one row per unique or indexed fiel
 			announce: async () => {},
 			hashSubject: () => '',
 			unwrapKey: () => null,
+			changeKeys: async () => {},
 			deleteAll: async () => {},
 		})
 		const tenant = `eu_${'0'.repeat(26)}` as never

@@ -40,7 +40,7 @@ export function viewRecordText(record: ViewRecord): string {
 	return `{"tenant":"${tenant}","id":"${id}","version":${version},"created_at":"${timeOf(createdAt)}","updated_at":"${timeOf(updatedAt)}","data":${data}}`
 }
 
-const dayMs = 86_400_000
+export const dayMs = 86_400_000
 
 export function collectionText(collection: CollectionInfo, { object_history: historyDays }: RetentionDays): string {
 	const { name, schema, records, createdAt, updatedAt, change, encryption = null } = collection

@@ -11,6 +11,7 @@ import { erasureRoutes } from './erasures.ts'
 import { exportRoutes } from './exports.ts'
 import { importRoutes } from './imports.ts'
 import { incidentRoutes } from './incidents.ts'
+import { keyRotationRoutes } from './key-rotation.ts'
 import { keyRoutes } from './keys.ts'
 import { masterSecretRoutes } from './master-secret.ts'
 import { metricsRoutes } from './metrics.ts'
@@ -66,6 +67,7 @@ const described: readonly Route[] = [
 	...importRoutes,
 	...moveRoutes,
 	...rewindRoutes,
+	...keyRotationRoutes,
 ]
 
 /** Every route of the API. */

@@ -349,6 +349,19 @@ export const rewindInput = z.strictObject({ at: z.iso.datetime({ offset: true })
 export const rewindStarted = z
 	.object({ tenant: tenantIdText, at: time, requested_at: time, requested_by: z.string() })
 	.openapi('Rewind')
+/** `history_until`: until then the platform may recover what was encrypted under the key before. */
+export const keyRotation = z
+	.object({
+		id: mintedId,
+		version: count,
+		status: z.enum(['running', 'done']),
+		records_done: count,
+		records_total: count,
+		started_at: time,
+		finished_at: time.nullable(),
+		history_until: time.nullable(),
+	})
+	.openapi('KeyRotation')
 export const erasureList = z.object({ erasures: z.array(erasure) }).openapi('ErasureList')
 export const hold = z
 	.object({ tenant: tenantIdText, held: z.boolean(), since: time.optional(), by: z.string().optional() })

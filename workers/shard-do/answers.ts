@@ -117,8 +117,20 @@ const resting: Resting = {
 	'subject.release': whole,
 	'subject.restriction': whole,
 	'subject.requests': whole,
+	'rotation.start': whole,
+	'rotation.get': whole,
 	'audit.list': whole,
 	'audit.verify': whole,
+}
+
+/** A kept answer with its record under the newest key; the same text where there is nothing to do. */
+export function resealAnswer(vault: Vault, text: string): string {
+	if (!text.includes('"sealedIn":')) return text
+	const stored: Merged = JSON.parse(text)
+	if (stored.sealedIn === undefined) return text
+	const place = { collection: stored.sealedIn, record: stored.record.id }
+	const data = vault.reseal(place, JSON.stringify(stored.record.data))
+	return JSON.stringify({ ...stored, record: { ...stored.record, data: JSON.parse(data) } })
 }
 
 function given(seal: string | null): string {

@@ -132,6 +132,16 @@ export function saveResealing(work: Work, { name }: Definition, resealing: Resea
 	work.catalog.change()
 }
 
+export function saveColumns(
+	work: Work,
+	{ name }: Pick<Definition, 'name'>,
+	uniques: ValueColumn[],
+	coming: ValueColumn[],
+): void {
+	work.sql.all('UPDATE collection SET uniques = ? WHERE name = ?', columnsText(uniques, coming), name)
+	work.catalog.change()
+}
+
 export function saveDefinition(
 	work: Work,
 	row: {
@@ -153,13 +163,18 @@ export function saveDefinition(
 		row.number,
 		row.version,
 		row.schema,
-		JSON.stringify([...row.uniques, ...row.coming.map((column) => ({ ...column, coming: true }))]),
+		columnsText(row.uniques, row.coming),
 		row.change === null ? null : JSON.stringify(row.change),
 		row.resealing === null ? null : JSON.stringify(row.resealing),
 		row.createdAt,
 		row.updatedAt,
 	)
 	work.catalog.change()
+}
+
+function columnsText(uniques: ValueColumn[], coming: ValueColumn[]): string {
+	const stored: StoredColumn[] = [...uniques, ...coming.map((column) => ({ ...column, coming: true as const }))]
+	return JSON.stringify(stored)
 }
 
 function compile(row: Row): Definition {

@@ -75,16 +75,13 @@ export class Idempotencies {
 	/** Drops the days that are over and returns when the next one will be, in milliseconds; null when no row is kept. */
 	expire(now: number): number | null {
 		let next: number | null = null
-		const tables = this.#sql.all<{ name: string }>(
-			"SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'idempotency_*'",
-		)
-		for (const { name: table } of tables) {
-			const overAt = (Number(table.slice('idempotency_'.length)) + 2) * windowMs
+		for (const window of windowsOf(this.#sql)) {
+			const overAt = (window + 2) * windowMs
 			if (overAt > now) {
 				next = Math.min(next ?? overAt, overAt)
 				continue
 			}
-			this.#sql.all(`DROP TABLE ${identifier(table)}`)
+			this.#sql.all(`DROP TABLE ${tableOf(window)}`)
 			// Where the clock goes back, the table will be looked at again and must be made again before.
 			this.forget()
 		}
@@ -109,14 +106,44 @@ export class Idempotencies {
 	}
 }
 
+/**
+ * Changes kept answers, those of one table after those of another. Answers the place of the last one that was looked at, as
+ * the number of its table and its key; null when there are no more.
+ */
+export function rewriteAnswers(
+	sql: Sql,
+	place: { number: number; after: string },
+	rowsMax: number,
+	change: (answer: string) => string,
+): { number: number; after: string } | null {
+	const number = windowsOf(sql).find((window) => window >= place.number)
+	if (number === undefined) return null
+	const table = tableOf(number)
+	const rows = sql.all<{ key: string; answer: string }>(
+		`SELECT key, answer FROM ${table} WHERE key > ? ORDER BY key LIMIT ?`,
+		number === place.number ? place.after : '',
+		rowsMax,
+	)
+	for (const { key, answer } of rows) {
+		const changed = change(answer)
+		if (changed !== answer) sql.all(`UPDATE ${table} SET answer = ? WHERE key = ?`, changed, key)
+	}
+	return rows.length < rowsMax ? { number: number + 1, after: '' } : { number, after: rows.at(-1)?.key ?? '' }
+}
+
+/** The days of which there are tables, the oldest first. */
+function windowsOf(sql: Sql): number[] {
+	return sql
+		.all<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'idempotency_*'")
+		.map(({ name }) => Number(name.slice('idempotency_'.length)))
+		.sort((a, b) => a - b)
+}
+
 /** Forgets the kept answers that hold one of these records. A retry of such a request is then a request of its own. */
 export function dropAnswersAbout(sql: Sql, ids: string[]): void {
-	const tables = sql.all<{ name: string }>(
-		"SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'idempotency_*'",
-	)
-	for (const { name } of tables) {
+	for (const window of windowsOf(sql)) {
 		sql.all(
-			`DELETE FROM ${identifier(name)} WHERE json_extract(answer, '$.record.id') IN (SELECT value FROM json_each(?))`,
+			`DELETE FROM ${tableOf(window)} WHERE json_extract(answer, '$.record.id') IN (SELECT value FROM json_each(?))`,
 			JSON.stringify(ids),
 		)
 	}

@@ -6,6 +6,7 @@ import { deleteCollection, getCollection, listCollections, putCollection } from 
 import { noteErasure } from './erasure.ts'
 import { createExport, deleteExport, downloadExport, getExport, listExports } from './export.ts'
 import { createImport, getImport, listImports, uploadImport } from './import.ts'
+import { getRotation, startRotation } from './key-rotation.ts'
 import { createKey, deleteKey, listKeys } from './keys.ts'
 import { createRecord, deleteRecord, getRecord, listCollectionRecords, patchRecord, putRecord } from './records.ts'
 import { getRestriction, releaseSubject, restrictSubject } from './restriction.ts'
@@ -84,6 +85,9 @@ const operations: { readonly [N in OperationName]: Rule<N> } = {
 	'tenant.get': { scope: 'read', operators: true, does: 'read', run: getTenant },
 	'tenant.update': { scope: null, operators: true, does: 'write', run: updateTenant },
 	'tenant.erasure': { scope: 'erase', operators: true, does: 'write', run: noteErasure },
+	// The keys are wrapped by a secret of the operators', and what a rotation destroys is missing when they rewind the tenant.
+	'rotation.start': { scope: null, operators: true, does: 'write', run: startRotation },
+	'rotation.get': { scope: null, operators: true, does: 'read', run: getRotation },
 	// Whose data was read is entered in the journal.
 	'subject.read': { scope: 'export', does: 'write', run: readSubject },
 	'subject.erase': { scope: 'erase', does: 'write', run: eraseSubject },

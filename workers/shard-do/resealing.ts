@@ -20,25 +20,36 @@ export function beginResealing(records: number, now: number): Resealing {
 export function stepResealing(work: Work): boolean {
 	const definition = resealedCollection(work.sql)
 	if (!definition?.resealing) return false
-	const rows = work.sql.all<{ id: string; data: string }>(
-		`SELECT id, data FROM ${definition.table} WHERE id > ? ORDER BY id LIMIT ?`,
-		definition.resealing.cursor,
-		stepRecords,
-	)
-	const left = leftColumns(work, definition)
-	for (const { id, data } of rows) reseal(work, definition, left, id, data)
 	const { resealing } = definition
-	const recordsDone = resealing.recordsDone + rows.length
-	const isLast = rows.length < stepRecords
+	const { after, rows } = resealRecords(work, definition, resealing.cursor, stepRecords)
+	const recordsDone = resealing.recordsDone + rows
+	const isLast = after === null
 	saveResealing(work, definition, {
 		...resealing,
-		cursor: rows.at(-1)?.id ?? resealing.cursor,
+		cursor: after ?? resealing.cursor,
 		recordsDone,
 		recordsTotal: isLast ? recordsDone : Math.max(resealing.recordsTotal, recordsDone),
 		finishedAt: isLast ? work.now : null,
 	})
 	if (isLast) work.journal.append({ op: 'encryption', collection: definition, id: null, version: null })
 	return true
+}
+
+/** Seals the records after one as the schema says, under the newest key. `after` is the last of them, null at the end. */
+export function resealRecords(
+	work: Work,
+	definition: Definition,
+	after: string,
+	recordsMax: number,
+): { after: string | null; rows: number } {
+	const rows = work.sql.all<{ id: string; data: string }>(
+		`SELECT id, data FROM ${definition.table} WHERE id > ? ORDER BY id LIMIT ?`,
+		after,
+		recordsMax,
+	)
+	const left = leftColumns(work, definition)
+	for (const { id, data } of rows) reseal(work, definition, left, id, data)
+	return { after: rows.length < recordsMax ? null : (rows.at(-1)?.id ?? null), rows: rows.length }
 }
 
 function reseal(work: Work, { number, table, schema }: Definition, left: string[], id: string, text: string): void {

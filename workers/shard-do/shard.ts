@@ -40,6 +40,7 @@ import { Idempotencies } from './idempotency.ts'
 import { expireJob, runJobCall } from './job-calls.ts'
 import { JobAnnouncer, overdueJobs } from './jobs.ts'
 import { Journal } from './journal.ts'
+import { followKeys, type KeyOrder, leastVersion } from './key-rotation.ts'
 import { insertKey, validKeyCount } from './keys.ts'
 import { costOf, ruleOf } from './operations.ts'
 import { PageReader } from './pull.ts'
@@ -70,6 +71,11 @@ export interface ShardPorts {
 	hashSubject(subject: string): string
 	/** Opens a key of this tenant's; null when no master secret of this deployment does. */
 	unwrapKey(wrapped: WrappedKey): Uint8Array | null
+	/**
+	 * Adds a version to the tenant's keys in the control object, or destroys those before one there, which the shard of `epoch` has
+	 * left. Resolves once the shard was held against the control object again.
+	 */
+	changeKeys(order: KeyOrder, epoch: number): Promise<void>
 	/** Empties the storage for good, the alarm included. */
 	deleteAll(): Promise<void>
 }
@@ -157,6 +163,7 @@ export class Shard {
 			return ran
 		})
 		if (operation.name === 'collection.put') this.#upkeep.schemaChanged()
+		if (operation.name === 'rotation.start') this.#upkeep.rotationChanged()
 		if (operation.name === 'subject.release') this.#upkeep.retentionChanged()
 		if (operation.name.startsWith('webhook.')) this.#webhooks.forget()
 		if (outcome.ok) this.#arm()
@@ -200,16 +207,25 @@ export class Shard {
 		return this.#journal !== null && hasComeBack(this.#ports.sql, rewound)
 	}
 
-	/** What was erased of a person stays erased, and a legal hold is in force, also in a copy of the database from before. */
-	#follow(journal: Journal, { hold, ledger = [] }: Control): void {
+	/**
+	 * What was erased of a person stays erased, a legal hold is in force, and the newest key seals, also in a copy of the database
+	 * from before.
+	 */
+	#follow(journal: Journal, { hold, ledger = [], keys = [] }: Control): void {
 		const work = this.#workOf(journal, { now: this.#ports.clock(), actor: 'system:ledger', request: null })
 		this.#ports.sql.transaction(() => {
 			const isHoldNews = noteHold(work, hold?.at ?? null)
-			if (!applyLedger(work, ledger) && !isHoldNews) return
+			const areKeysNews = followKeys(
+				work,
+				keys.map(({ version }) => version),
+			)
+			if (areKeysNews) this.#upkeep.rotationChanged()
+			if (!applyLedger(work, ledger) && !isHoldNews && !areKeysNews) return
 			seal(work)
 			this.#arm()
 		})
 		journal.commit()
+		if (keys.length > 0) this.#vault.require(leastVersion(this.#ports.sql))
 	}
 
 	/** Expects a turn of its own, like a write. */
@@ -398,6 +414,9 @@ export class Shard {
 		const { id: tenant, shard, epoch } = moment.tenant
 		if (announce) messages.push({ tenant, shard, epoch, head: moment.head })
 		await Promise.all(messages.map((message) => this.#ports.announce(message)))
+		const order = this.#upkeep.keyOrder
+		// Whatever else rests under an older key has to follow before the order to retire it.
+		if (order) await this.#ports.changeKeys(order, epoch)
 	}
 
 	#expireJobs(journal: Journal, now: number): void {

@@ -25,6 +25,7 @@ import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import type { Rewinding, RewindOrder, Rewound } from '../../core/rewind.ts'
 import type { WrappedKey } from '../../core/tenant-key.ts'
 import { Admission } from './admission.ts'
+import type { KeyOrder } from './key-rotation.ts'
 import { objectSql } from './object-sql.ts'
 import { type History, rewind } from './rewind.ts'
 import { Shard } from './shard.ts'
@@ -44,6 +45,8 @@ export interface TenantShardPorts {
 	unwrapKey(tenant: TenantId, wrapped: WrappedKey): Uint8Array | null
 	/** Gives the tenant a key in its control object, unless it has one. */
 	ensureKey(tenant: TenantId): Promise<void>
+	/** Adds a version to the tenant's keys, or destroys those before one. */
+	changeKeys(tenant: TenantId, order: KeyOrder, epoch: number): Promise<void>
 	/** Reads the control object of this object's tenant. */
 	readControl(tenant: TenantId): Promise<Control | null>
 	log(level: 'info' | 'error', event: string, fields: Record<string, string | number | boolean | null>): void
@@ -89,6 +92,10 @@ export class TenantShard<Env> extends DurableObject<Env> {
 			},
 			hashSubject: (subject) => ports.hashSubject(this.#tenant(), subject),
 			unwrapKey: (wrapped) => ports.unwrapKey(this.#tenant(), wrapped),
+			changeKeys: async (order, epoch) => {
+				await ports.changeKeys(this.#tenant(), order, epoch)
+				await this.#admission.reconsider()
+			},
 			deleteAll: () => ctx.storage.deleteAll(),
 		})
 		this.#admission = new Admission({

@@ -6,6 +6,7 @@ import type { Catalog } from './catalog.ts'
 import { runningChange } from './definition.ts'
 import type { Idempotencies } from './idempotency.ts'
 import type { Journal } from './journal.ts'
+import { type KeyOrder, keyOrder, stepRotation } from './key-rotation.ts'
 import { stepResealing } from './resealing.ts'
 import { viewedRecords } from './restricted.ts'
 import { Retention } from './retention.ts'
@@ -48,6 +49,9 @@ export class Upkeep {
 	#changing = true
 	/** Whether records may have to be encrypted; true until a ring has found none. */
 	#resealing = true
+	/** Whether a rotation of the tenant's key may be running; true until a ring has found none. */
+	#rotating = true
+	#keyOrder: KeyOrder | null = null
 	/** When a step that could not be done is tried again, in milliseconds. */
 	#stepAt = 0
 	readonly #retention = new Retention()
@@ -82,6 +86,17 @@ export class Upkeep {
 		this.#retention.changed()
 	}
 
+	/** A rotation of the tenant's key may have come further. */
+	rotationChanged(): void {
+		this.#rotating = true
+		this.#stepAt = 0
+	}
+
+	/** What the rotation needs of the control object; null for nothing. */
+	get keyOrder(): KeyOrder | null {
+		return this.#keyOrder
+	}
+
 	/** Records may go now that could not before. */
 	retentionChanged(): void {
 		this.#retention.changed()
@@ -113,7 +128,8 @@ export class Upkeep {
 			const dates = [this.#idempotencies.expire(now), this.#closeSegment(journal, now), this.#dropSegment(journal, now)]
 			this.#maintenanceAt = Math.min(...dates.map((date) => date ?? Number.POSITIVE_INFINITY))
 		}
-		const steps = this.#changing || this.#resealing ? Math.max(now + 1, this.#stepAt) : Number.POSITIVE_INFINITY
+		const steps =
+			this.#changing || this.#resealing || this.#rotating ? Math.max(now + 1, this.#stepAt) : Number.POSITIVE_INFINITY
 		const sums = totals.unsummed() !== null ? now + 1 : Number.POSITIVE_INFINITY
 		return Math.min(this.#maintenanceAt, expiryAt, steps, sums)
 	}
@@ -129,10 +145,18 @@ export class Upkeep {
 			// An export reads the records of before as its schema says that they rest.
 			if (this.#resealing && work.catalog.snapshot()) this.#stepAt = work.now + stepRetryMs
 			else if (this.#resealing) this.#resealing = this.#sql.transaction(() => resealsOn(work))
+			if (this.#rotating) this.#rotate(work)
 		} catch (error) {
 			if (!(error instanceof KeyAbsent)) throw error
 			this.#stepAt = work.now + stepRetryMs
 		}
+	}
+
+	#rotate(work: Work): void {
+		const step = this.#sql.transaction(() => rotatesOn(work))
+		this.#rotating = step !== 'ends'
+		this.#keyOrder = keyOrder(this.#sql)
+		if (step === 'waits') this.#stepAt = work.now + stepRetryMs
 	}
 
 	/** While writes go on, a checkpoint a second would be one more row to pay; it waits for a ring after the last of them. */
@@ -189,6 +213,15 @@ function stepsOn(work: Work): boolean {
 	})
 	if (!outcome.ok) failChange(work, running, outcome.refusal.errors ?? [])
 	return outcome.ok && !outcome.value.done
+}
+
+function rotatesOn(work: Work): ReturnType<typeof stepRotation> {
+	const outcome = attempt(work, () => {
+		const step = stepRotation(work)
+		seal(work)
+		return accept(step)
+	})
+	return outcome.ok ? outcome.value : 'waits'
 }
 
 /** Whether there is more to encrypt after this step. */

@@ -38,22 +38,36 @@ export class KeyAbsent extends Error {
 export class Vault {
 	readonly #ports: VaultPorts
 	#wrapped: readonly WrappedKey[] = []
+	/** No older version may seal: what it sealed could be left behind when it is destroyed. */
+	#least = 1
 	readonly #open = new Map<number, DerivedKeys>()
 
 	constructor(ports: VaultPorts) {
 		this.#ports = ports
 	}
 
-	/** Takes over what the control object has, which is right where memory differs. */
+	/** Takes over what the control object has, which is right where memory differs. Versions only rise, so an older set is a late read. */
 	take(keys: readonly WrappedKey[]): void {
+		const [newest, known] = [keys, this.#wrapped].map((some) => some.at(-1)?.version ?? 0)
+		if (keys.length > 0 && (newest ?? 0) < (known ?? 0)) return
 		this.#wrapped = keys
 		this.#open.clear()
+	}
+
+	/** From here on only this version and later ones seal. */
+	require(version: number): void {
+		this.#least = version
+	}
+
+	hasKey(): boolean {
+		return this.#wrapped.length > 0
 	}
 
 	/** The version that new values are sealed under. @throws KeyAbsent */
 	newest(): number {
 		const version = this.#wrapped.at(-1)?.version
 		if (version === undefined) throw new KeyAbsent(null)
+		if (version < this.#least) throw new KeyAbsent(this.#least)
 		return version
 	}
 
@@ -80,6 +94,17 @@ export class Vault {
 			return [property, openField(key.bytes, { ...place, tenant: this.#ports.tenant(), property }, value)]
 		})
 		return key === null ? stored : JSON.stringify(Object.fromEntries(opened))
+	}
+
+	/** The same under the newest key. */
+	reseal(place: RecordPlace, stored: string): string {
+		const sealed = Object.entries(JSON.parse(stored)).filter(([, value]) => isSealed(value))
+		const opened = JSON.parse(this.open(place, stored)) as JsonObject
+		return this.seal(
+			place,
+			sealed.map(([property]) => property),
+			opened,
+		)
 	}
 
 	/** What stands for a normalised value where it is to be found again. */
