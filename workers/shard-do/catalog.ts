@@ -1,7 +1,7 @@
 import type { RandomBytes } from '../../core/ids.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import { type Definition, loadDefinition } from './definition.ts'
-import { readErasure } from './erasure.ts'
+import { type ErasureRow, readErasure } from './erasure.ts'
 import { type KeyRow, loadKey } from './keys.ts'
 import { type Restrictions, readRestrictions } from './restricted.ts'
 import { readTenant, type TenantRow } from './tenant.ts'
@@ -10,7 +10,8 @@ import { readTenant, type TenantRow } from './tenant.ts'
 const keptMax = 64
 
 /**
- * What changes rarely and every request needs: the tenant's row, its keys, its collections, who is restricted and whether an export reads. Memory holds it under a
+ * What changes rarely and every request needs: the tenant's row, its keys, its collections, who is restricted, whether an export
+ * reads and an erasure goes on. Memory holds it under a
  * token that every change of it replaces in storage; each event compares the token once. So a revoked key is refused
  * by the next request, a rolled-back change is forgotten, and a stale instance, which cannot read storage, cannot answer (S1).
  */
@@ -20,7 +21,7 @@ export class Catalog {
 	#token: string | null = null
 	#tenant: TenantRow | null = null
 	#snapshot: boolean | null = null
-	#fenced: boolean | null = null
+	#erasure: ErasureRow | null | undefined
 	#restrictions: Restrictions | null = null
 	readonly #keys = new Map<string, KeyRow | null>()
 	readonly #definitions = new Map<string, Definition>()
@@ -36,7 +37,7 @@ export class Catalog {
 		if (token !== this.#token) this.#forget(token)
 	}
 
-	/** Must follow every change of the tenant's row, a key, a collection, a restriction or the snapshot, in the same transaction. */
+	/** Must follow every change of the tenant's row, its erasure, a key, a collection, a restriction or the snapshot, in the same transaction. */
 	change(): void {
 		// Random and not a counter: a counter that was rolled back would come again and stand for something else.
 		const token = Buffer.from(this.#random(new Uint8Array(12))).toString('base64url')
@@ -57,8 +58,13 @@ export class Catalog {
 
 	/** Whether the tenant is being erased: then nothing is answered any more. */
 	fenced(): boolean {
-		this.#fenced ??= readErasure(this.#sql)?.stage === 'fenced'
-		return this.#fenced
+		return this.erasure()?.stage === 'fenced'
+	}
+
+	/** How far an erasure of the tenant has come; null when nobody asked for one. */
+	erasure(): ErasureRow | null {
+		if (this.#erasure === undefined) this.#erasure = readErasure(this.#sql)
+		return this.#erasure
 	}
 
 	/** Who and what is restricted. */
@@ -90,7 +96,7 @@ export class Catalog {
 		this.#token = token
 		this.#tenant = null
 		this.#snapshot = null
-		this.#fenced = null
+		this.#erasure = undefined
 		this.#restrictions = null
 		this.#keys.clear()
 		this.#definitions.clear()

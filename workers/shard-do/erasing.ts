@@ -72,13 +72,13 @@ export class Erasing implements Duty {
 
 	/** What is scheduled calls when it is due. */
 	ring({ now, tenant: { id: tenant, shard, epoch } }: Moment): Announcement[] {
-		const row = readErasure(this.#ports.sql)
+		const row = this.#ports.catalog.erasure()
 		if (!row || !this.#reminder.ring(now, startOf(row)) || row.stage === 'asked') return []
 		return [{ kind: 'erasure', tenant, shard, epoch }]
 	}
 
 	wants(): number | null {
-		const row = readErasure(this.#ports.sql)
+		const row = this.#ports.catalog.erasure()
 		return row && this.#reminder.nextAt(startOf(row))
 	}
 
@@ -116,6 +116,7 @@ export class Erasing implements Duty {
 				return
 			case 'forget':
 				forgetErasure(sql)
+				catalog.change()
 				return
 			case 'adopt':
 				sql.all('UPDATE tenant SET epoch = ?', consequence.epoch)
@@ -123,6 +124,7 @@ export class Erasing implements Duty {
 				return
 			case 'schedule':
 				writeErasure(sql, { id: consequence.id, stage: 'scheduled', asked_at, due_at: consequence.dueAt })
+				catalog.change()
 				break
 			case 'fence':
 				writeErasure(sql, { id, stage: 'fenced', asked_at, due_at: now })

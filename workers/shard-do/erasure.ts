@@ -64,8 +64,10 @@ export function noteErasure(
 	}
 	const known = readErasure(work.sql)
 	const { erasure } = takes
-	if (takes.intent === 'request' && !known)
+	if (takes.intent === 'request' && !known) {
 		writeErasure(work.sql, { id: erasure, stage: 'asked', asked_at: work.now, due_at: work.now })
+		work.catalog.change()
+	}
 	if (takes.intent === 'hold') noteHold(work, work.now)
 	if (takes.intent === 'release') noteHold(work, null)
 	const entry = { op: 'erasure', collection: null, id: takes.intent, version: null } as const

@@ -35,7 +35,6 @@ import { recallAnswer, rememberAnswer } from './answers.ts'
 import { Catalog } from './catalog.ts'
 import type { Duty, Moment } from './duty.ts'
 import { Erasing } from './erasing.ts'
-import { readErasure } from './erasure.ts'
 import { Idempotencies } from './idempotency.ts'
 import { expireJob, runJobCall } from './job-calls.ts'
 import { JobAnnouncer, overdueJobs } from './jobs.ts'
@@ -237,7 +236,9 @@ export class Shard {
 
 	/** Whether an erasure was asked for: then the control object has to be read again before the alarm does anything. */
 	mayBeErased(): boolean {
-		return this.#journal !== null && readErasure(this.#ports.sql) !== null
+		if (this.#journal === null) return false
+		this.#catalog.refresh()
+		return this.#catalog.erasure() !== null
 	}
 
 	/** Creates the tenant's database; repeated with the same values, it changes nothing and answers the same. */

@@ -117,7 +117,7 @@ export class Upkeep {
 		const { journal, now } = work
 		const { totals } = journal
 		if (now >= this.#stepAt) this.#stepsWithKeys(work)
-		const expiryAt = this.#sql.transaction(() => this.#retention.ring(work))
+		const expiryAt = this.#retention.ring(work)
 		journal.commit()
 		if (totals.unsummed()) this.#digested = stepDigest(this.#sql, this.#catalog, totals)
 		const last = journal.head
