@@ -1,10 +1,8 @@
 /** `npm run capacity`: what so many tenants need, what that costs a month, and which limit breaks first. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runCommand, UsageError } from '../dev/command.ts'
 import { type Capacity, capacityOf, type Load, type Measures } from './capacity-model.ts'
-import type { Results } from './results.ts'
+import { readResults } from './results.ts'
 
 const usage = `Usage: npm run capacity -- --tenants N --writes-per-second W [options]
 
@@ -58,10 +56,10 @@ function main(args: string[]): void {
 
 /** @throws when the bench has not measured what the model needs */
 export function readMeasures(): Measures {
-	const results = JSON.parse(readFileSync(join(import.meta.dirname, 'results', 'latest.json'), 'utf8')) as Results
-	const { price } = results
-	const hot = results.throughput['writes-hot']?.freehold?.[0]
-	const etl = results.etl[0]
+	const { workloads } = readResults()
+	const price = workloads.price?.figures
+	const hot = workloads['writes-hot']?.figures[0]?.freehold
+	const etl = workloads.etl?.figures[0]
 	if (!price || !hot || !etl)
 		throw new Error('bench/results/latest.json lacks price, etl or writes-hot: run npm run bench')
 	return { price, etlRowsPerSecond: etl.etlRowsPerSecond, hotWritesPerSecond: hot.perSecond }

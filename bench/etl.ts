@@ -12,6 +12,8 @@ import { once, pause } from './load.ts'
 import { collection, recordText } from './records.ts'
 
 export interface EtlResult {
+	/** Of the backlog. */
+	records: number
 	/** Rows a second from the first page's arrival in the view to the last one's. */
 	etlRowsPerSecond: number
 	bareRowsPerSecond: number
@@ -37,7 +39,7 @@ export async function measureEtl(freehold: Hosted, records: number, firstSerial:
 		await fillBacklog(freehold, tenant, records, firstSerial)
 		const drained = await drain(freehold, view, tenant, firstSerial + records)
 		const bareRowsPerSecond = await bareUpsert(view, connect(database, endpoint), tenant.id)
-		return { ...drained, bareRowsPerSecond }
+		return { records, ...drained, bareRowsPerSecond }
 	} finally {
 		await view.end()
 	}
@@ -90,7 +92,7 @@ async function drain(
 	view: pg.Client,
 	tenant: Tenant,
 	serial: number,
-): Promise<Omit<EtlResult, 'bareRowsPerSecond'>> {
+): Promise<Omit<EtlResult, 'records' | 'bareRowsPerSecond'>> {
 	const startedAt = performance.now()
 	const end = await wake(freehold, tenant, serial)
 	const before = await appliedSeq(view, tenant.id)

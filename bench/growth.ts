@@ -1,22 +1,25 @@
-import type { ContestantName } from './contestants/all.ts'
-import type { Tenant } from './contestants/contestant.ts'
+/** How the latency of one request at a time grows with what is stored. */
+import type { Client, Tenant } from './contestants/contestant.ts'
 import { residentBytes, settle } from './cpu.ts'
-import type { Hosted } from './hosted.ts'
-import { closedLoop } from './load.ts'
+import type { Latency } from './figures.ts'
+import { type Hosted, host } from './hosted.ts'
+import { inTurn, type Side } from './load.ts'
 import { freshRecords, nextSerial } from './population.ts'
 import { collection, recordText } from './records.ts'
 
-/** How the latency of one request at a time grows with what is stored. */
+/** The runtime's own share is measured beside ours. */
+export type GrowthContestant = 'freehold' | 'limit'
+
 export interface GrowthResult {
-	contestant: ContestantName
-	of: 'records of a tenant' | 'tenants visited in turn'
+	contestant: GrowthContestant
+	of: 'records of a tenant' | 'tenants in memory'
 	small: number
 	large: number
 	/** p50 in milliseconds, one entry a round. */
 	writes: Pair[]
 	reads: Pair[]
-	/** Resident memory of all of workerd, in bytes: before anything was stored, and after the load on the large side. */
-	memory: { before: number; after: number }
+	/** Resident memory of the largest workerd, in bytes: before anything was stored, and with what it held at the end. */
+	memory: { before: number; after: number; held: number }
 }
 
 interface Pair {
@@ -24,105 +27,199 @@ interface Pair {
 	large: number
 }
 
+/** Somebody to ask, and the records that are there to be read. */
 interface Place {
 	tenant: Tenant
 	ids: string[]
 }
 
+/** One process with its places. */
+export interface Group {
+	hosted: Hosted
+	places: Place[]
+}
+
+interface Sides {
+	small: Group
+	large: Group[]
+}
+
 const batchRecords = 1_000
+const loadedTogether = 2
 const drainSecondsMax = 300
 /** Records of a tenant that reads go round. */
 const readIdsMax = 10_000
+const fewTenants = 10
+const fewRecords = 1_000
+/** An object in memory has three files open, and a process may have 20,000 where nobody has raised that. */
+const tenantsOfProcessMax = 5_000
+const provisionedTogether = 500
 
-/** Small and large are measured in turn, so that both see the same machine. */
+interface Options {
+	large: number
+	rounds: number
+	/** For which each side of a phase is asked. */
+	seconds: number
+}
+
+/** Two tenants of the same process. */
 export async function measureRecordGrowth(
-	freehold: Hosted,
-	options: { large: number; rounds: number; seconds: number },
-): Promise<GrowthResult> {
-	const small = 1_000
-	const before = residentBytes(freehold.pid, 'workerd')
-	const places: Record<'small' | 'large', Place[]> = { small: [], large: [] }
-	for (const [name, count] of [
-		['small', small],
-		['large', options.large],
-	] as const) {
-		const [tenant] = await freehold.client.provision(1)
-		if (tenant === undefined) throw new Error('no tenant was made')
-		const ids: string[] = []
-		for (let done = 0; done < count; done += batchRecords) {
-			const made = await freehold.client.seed(tenant, collection, freshRecords(batchRecords, 300))
-			// Some of every batch, so that what is read lies all over the table.
-			ids.push(...made.slice(0, Math.ceil((readIdsMax * batchRecords) / count)))
-		}
-		places[name] = [{ tenant, ids }]
-	}
-	const compared = await compare(freehold, places, options)
-	const memory = { before, after: residentBytes(freehold.pid, 'workerd') }
-	return { contestant: freehold.name, of: 'records of a tenant', small, large: options.large, ...compared, memory }
-}
-
-/** Most of the many have been evicted when their turn comes, and start again; what a bare object pays for that is measured beside. */
-export async function measureTenantGrowth(
 	hosted: Hosted,
-	options: { large: number; rounds: number; seconds: number },
+	name: GrowthContestant,
+	options: Options,
 ): Promise<GrowthResult> {
-	const small = 10
 	const before = residentBytes(hosted.pid, 'workerd')
-	const large: Place[] = []
-	for (const tenant of await hosted.client.provision(options.large)) {
-		large.push({ tenant, ids: await hosted.client.seed(tenant, collection, freshRecords(1, 300)) })
-	}
-	const places = { small: large.slice(0, small), large }
-	const compared = await compare(hosted, places, options)
-	const memory = { before, after: residentBytes(hosted.pid, 'workerd') }
-	return { contestant: hosted.name, of: 'tenants visited in turn', small, large: options.large, ...compared, memory }
+	const [few, many] = await hosted.client.provision(2)
+	if (few === undefined || many === undefined) throw new Error('no tenants were made')
+	const small = { hosted, places: [await fill(hosted.client, few, fewRecords)] }
+	const large = [{ hosted, places: [await fill(hosted.client, many, options.large)] }]
+	const compared = await compare({ small, large }, options)
+	const memory = { before, after: residentBytes(hosted.pid, 'workerd'), held: options.large }
+	return { contestant: name, of: 'records of a tenant', small: fewRecords, large: options.large, ...compared, memory }
 }
 
-async function compare(
-	freehold: Hosted,
-	places: Record<'small' | 'large', Place[]>,
-	{ rounds, seconds }: { rounds: number; seconds: number },
-): Promise<{ writes: Pair[]; reads: Pair[] }> {
-	await settle(freehold.pid, drainSecondsMax)
+/**
+ * A process with a few tenants beside as many as the many need, each with the objects of all its tenants in memory: what an object's start
+ * costs is measured by itself (`cold-starts.ts`).
+ */
+export async function measureTenantGrowth(
+	name: GrowthContestant,
+	dataDir: string,
+	options: Options,
+): Promise<GrowthResult> {
+	const processes = Math.ceil(options.large / tenantsOfProcessMax)
+	const held = options.large / processes
+	const started: Hosted[] = []
+	const start = async () => {
+		const hosted = await host(name, dataDir, { keepsObjects: true })
+		started.push(hosted)
+		return hosted
+	}
+	try {
+		const small = { hosted: await start(), places: [] as Place[] }
+		const before = residentBytes(small.hosted.pid, 'workerd')
+		small.places = await people(small.hosted.client, fewTenants, false)
+		const large: Group[] = []
+		for (let process = 0; process < processes; process++) large.push({ hosted: await start(), places: [] })
+		await Promise.all(
+			large.map(async (group) => {
+				while (group.places.length < held) {
+					const count = Math.min(provisionedTogether, held - group.places.length)
+					group.places.push(...(await people(group.hosted.client, count, true)))
+				}
+			}),
+		)
+		const compared = await compare({ small, large }, options)
+		const after = Math.max(...large.map(({ hosted }) => residentBytes(hosted.pid, 'workerd')))
+		const sizes = { small: fewTenants, large: options.large, memory: { before, after, held } }
+		return { contestant: name, of: 'tenants in memory', ...sizes, ...compared }
+	} finally {
+		await Promise.all(started.map((hosted) => hosted.stop()))
+	}
+}
+
+/** Batches, a few at a time, until the tenant has that many records. */
+async function fill(client: Client, tenant: Tenant, records: number): Promise<Place> {
+	const ids: string[] = []
+	let left = records / batchRecords
+	const work = async () => {
+		while (left > 0) {
+			left -= 1
+			const made = await client.seed(tenant, collection, freshRecords(batchRecords, 300))
+			// Some of every batch, so that what is read lies all over the table.
+			ids.push(...made.slice(0, Math.ceil((readIdsMax * batchRecords) / records)))
+		}
+	}
+	await Promise.all(Array.from({ length: loadedTogether }, work))
+	return { tenant, ids }
+}
+
+/** New tenants with a record each. */
+export async function people(client: Client, count: number, quiet: boolean): Promise<Place[]> {
+	const tenants = await client.provision(count, quiet)
+	const places: Place[] = []
+	for (const tenant of tenants)
+		places.push({ tenant, ids: await client.seed(tenant, collection, freshRecords(1, 300)) })
+	return places
+}
+
+async function compare(sides: Sides, { rounds, seconds }: Options): Promise<{ writes: Pair[]; reads: Pair[] }> {
+	const all = [sides.small, ...sides.large]
+	for (const { hosted } of all) await settle(hosted.pid, drainSecondsMax)
+	await visitAll(all)
 	const writes: Pair[] = []
 	const reads: Pair[] = []
+	const phase = async (next: (group: Group) => () => string): Promise<Pair> => {
+		for (const { hosted } of all) await settle(hosted.pid, 20)
+		const measured = await inTurn(alternating(sides, next), { seconds: seconds * 2 })
+		return { small: p50(measured.small), large: p50(measured.large) }
+	}
 	for (let round = 0; round < rounds; round++) {
-		writes.push({
-			small: await p50(freehold, seconds, writeTo(freehold, places.small)),
-			large: await p50(freehold, seconds, writeTo(freehold, places.large)),
-		})
-		reads.push({
-			small: await p50(freehold, seconds, readFrom(freehold, places.small)),
-			large: await p50(freehold, seconds, readFrom(freehold, places.large)),
-		})
+		writes.push(await phase(writeTo))
+		reads.push(await phase(readFrom))
 	}
 	return { writes, reads }
 }
 
-async function p50({ pid, address }: Hosted, seconds: number, next: () => string): Promise<number> {
-	await settle(pid, 20)
-	const { latency } = await closedLoop({ port: address.port, connections: 1, seconds, next })
-	return latency.p50
+/** Every tenant is asked once, so that what an object does at its first request is not measured with the others. */
+async function visitAll(groups: readonly Group[]): Promise<void> {
+	await Promise.all(
+		groups.map(async (group) => {
+			for (const next of [readFrom, writeTo]) {
+				const side = { name: 'visit', port: group.hosted.address.port, next: next(group, inOrder()) }
+				await inTurn([side], { seconds: drainSecondsMax, turns: group.places.length })
+			}
+			await settle(group.hosted.pid, drainSecondsMax)
+		}),
+	)
 }
 
-function writeTo({ client }: Hosted, places: readonly Place[]): () => string {
+/** A request to the few before each request to the many. */
+function alternating({ small, large }: Sides, next: (group: Group) => () => string): Side[] {
+	const few = next(small)
+	return large.flatMap((group) => [
+		{ name: 'small', port: small.hosted.address.port, next: few },
+		{ name: 'large', port: group.hosted.address.port, next: next(group) },
+	])
+}
+
+type Choose = () => number
+
+export function writeTo({ hosted, places }: Group, choose: Choose = spread()): () => string {
 	return () => {
-		const serial = nextSerial()
-		return client.create(chosen(places, serial).tenant, collection, recordText(serial, 300), null)
+		const { tenant } = chosen(places, choose())
+		return hosted.client.create(tenant, collection, recordText(nextSerial(), 300), null)
 	}
 }
 
-function readFrom({ client }: Hosted, places: readonly Place[]): () => string {
+export function readFrom({ hosted, places }: Group, choose: Choose = spread()): () => string {
 	return () => {
-		const serial = nextSerial()
-		const { tenant, ids } = chosen(places, serial)
-		return client.read(tenant, collection, chosen(ids, Math.floor(serial / places.length)))
+		const turn = choose()
+		const { tenant, ids } = chosen(places, turn)
+		return hosted.client.read(tenant, collection, chosen(ids, Math.floor(turn / places.length)))
 	}
 }
 
-/** Spreads neighbours, so that neither tables nor tenants are visited in the order in which they were made. */
-function chosen<T>(all: readonly T[], serial: number): T {
-	const one = all[(serial * 7_919) % all.length]
+export function inOrder(): Choose {
+	let turn = -1
+	return () => {
+		turn += 1
+		return turn
+	}
+}
+
+/** Spreads neighbours, so that neither records nor tenants are visited in the order in which they were made. */
+function spread(): Choose {
+	const next = inOrder()
+	return () => next() * 7_919
+}
+
+function chosen<T>(all: readonly T[], turn: number): T {
+	const one = all[turn % all.length]
 	if (one === undefined) throw new Error('nothing was stored')
 	return one
+}
+
+function p50(latency: Latency | undefined): number {
+	return latency?.p50 ?? Number.NaN
 }

@@ -1,9 +1,9 @@
 /** Serves one contestant in a process of its own, so that what serves it is one process tree whose CPU time can be read. */
 import { contestants, isContestant } from './contestants/all.ts'
 
-const [name = '', dataDir = '', main] = process.argv.slice(2)
+const [name = '', dataDir = '', options = '{}'] = process.argv.slice(2)
 if (!isContestant(name)) throw new Error(`there is no contestant ${name}`)
-const { stop, refuseDatabase, ...address } = await contestants[name].serve(dataDir, main)
+const { stop, refuseDatabase, ...address } = await contestants[name].serve(dataDir, JSON.parse(options))
 process.on('message', (message) => {
 	if (message === 'refuse') refuseDatabase?.(true)
 	if (message === 'serve') refuseDatabase?.(false)

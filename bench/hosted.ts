@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type ContestantName, contestants } from './contestants/all.ts'
-import type { Address, Client } from './contestants/contestant.ts'
+import type { Address, Client, ServeOptions } from './contestants/contestant.ts'
 
 /** A contestant that runs, and what to do with it. */
 export interface Hosted {
@@ -20,14 +20,22 @@ export interface Hosted {
 const startMsMax = 120_000
 const stopMsMax = 30_000
 const text = z.string().nullable()
-const address = z.object({ port: z.number(), secret: text, database: text, endpoint: text })
+const address = z.object({
+	port: z.number(),
+	secret: text,
+	database: text,
+	endpoint: text,
+	inspectorPort: z.number().nullable(),
+})
 
-/** `main` is the Worker to serve instead of the contestant's own. @throws when the contestant does not come up; its own words are on standard error */
-export async function host(name: ContestantName, dataDir: string, main?: string): Promise<Hosted> {
-	const folder = join(dataDir, main === undefined ? name.replaceAll(' ', '-') : `${name}-special`)
+/** @throws when the contestant does not come up; its own words are on standard error */
+export async function host(name: ContestantName, dataDir: string, options: ServeOptions = {}): Promise<Hosted> {
+	// The same contestant may run several times at once.
+	hosts += 1
+	const folder = join(dataDir, `${hosts}-${name.replaceAll(' ', '-')}`)
 	mkdirSync(folder, { recursive: true })
 	// What serves prints (the build, notes of the runtime) would tear the progress apart.
-	const child = fork(join(import.meta.dirname, 'host.ts'), [name, folder, ...(main === undefined ? [] : [main])], {
+	const child = fork(join(import.meta.dirname, 'host.ts'), [name, folder, JSON.stringify(options)], {
 		// Stripping types is called experimental, and that is all there is to say about it.
 		execArgv: ['--disable-warning=ExperimentalWarning'],
 		stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -42,6 +50,8 @@ export async function host(name: ContestantName, dataDir: string, main?: string)
 		stop: () => stop(child),
 	}
 }
+
+let hosts = 0
 
 function firstMessage(child: ChildProcess, name: string): Promise<unknown> {
 	return new Promise((resolve, reject) => {

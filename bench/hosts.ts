@@ -11,21 +11,24 @@ import { measureThroughput, type ThroughputName } from './throughput.ts'
 /** The contestants that run, each started when it is first needed and kept until the end. */
 export class Hosts {
 	readonly dataDir: string
-	readonly #hosted = new Map<ContestantName, Hosted>()
-	readonly #populations = new Map<ContestantName, Population>()
+	readonly #hosted = new Map<ContestantName, Promise<Hosted>>()
+	readonly #populations = new Map<ContestantName, Promise<Population>>()
 
 	constructor(dataDir: string) {
 		this.dataDir = dataDir
 	}
 
-	async get(name: ContestantName): Promise<Hosted> {
-		const running = this.#hosted.get(name)
-		if (running) return running
-		if (usesPeers.includes(name)) installPeers()
-		console.log(`starting ${name}`)
-		const hosted = await host(name, this.dataDir)
+	/** @throws the same again for a contestant that did not start, without another try */
+	get(name: ContestantName): Promise<Hosted> {
+		const hosted = this.#hosted.get(name) ?? this.#start(name)
 		this.#hosted.set(name, hosted)
 		return hosted
+	}
+
+	async #start(name: ContestantName): Promise<Hosted> {
+		if (usesPeers.includes(name)) installPeers()
+		console.log(`starting ${name}`)
+		return host(name, this.dataDir)
 	}
 
 	/** With a hundred tenants that hold something to read. */
@@ -34,9 +37,9 @@ export class Hosts {
 		measure: (hosted: Hosted, population: Population) => Promise<T>,
 	): Promise<T> {
 		const hosted = await this.get(name)
-		const population = this.#populations.get(name) ?? (await populate(hosted))
+		const population = this.#populations.get(name) ?? populate(hosted)
 		this.#populations.set(name, population)
-		return measure(hosted, population)
+		return measure(hosted, await population)
 	}
 
 	throughput(name: ContestantName, workload: ThroughputName, seconds: number) {
@@ -44,7 +47,7 @@ export class Hosts {
 	}
 
 	async stop(): Promise<void> {
-		await Promise.allSettled([...this.#hosted.values()].map((hosted) => hosted.stop()))
+		await Promise.allSettled([...this.#hosted.values()].map(async (hosted) => (await hosted).stop()))
 	}
 }
 

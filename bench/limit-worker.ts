@@ -10,7 +10,7 @@ interface Env {
 
 export default {
 	async fetch(request: Request, env: Env): Promise<Response> {
-		// /<tenant>/<create|grouped|record number>
+		// /<tenant>/<create|grouped|many|record number>
 		const [, tenant = '', what = ''] = new URL(request.url).pathname.split('/')
 		const object = env.LIMIT.getByName(tenant)
 		if (request.method === 'GET') {
@@ -18,6 +18,7 @@ export default {
 			return new Response(body, { status: body === null ? 404 : 200 })
 		}
 		const body = await request.text()
+		if (what === 'many') return new Response((await object.createMany(body.split('\n'))).join('\n'), { status: 201 })
 		const id = what === 'grouped' ? await object.createGrouped(body) : await object.create(body)
 		return new Response(String(id), { status: 201 })
 	},
@@ -36,6 +37,11 @@ export class Limit extends DurableObject<Env> {
 
 	async create(body: string): Promise<number> {
 		return this.ctx.storage.transactionSync(() => this.#insert(body))
+	}
+
+	/** For filling it before anything is measured. */
+	async createMany(bodies: string[]): Promise<number[]> {
+		return this.ctx.storage.transactionSync(() => bodies.map((body) => this.#insert(body)))
 	}
 
 	/** All that have arrived in this turn of the event loop share one transaction. */

@@ -78,6 +78,39 @@ export async function openLoop(load: Load & { perSecond: number }): Promise<Load
 	return tally.result(startedAt)
 }
 
+export interface Side {
+	/** Sides of the same name are one and the same to whoever looks at the latencies. */
+	name: string
+	port: number
+	next(): string
+}
+
+/**
+ * Asks the sides in turn, one request at a time, so that all of them see the same moments of the machine. `turns` bounds how often each is
+ * asked. @throws when a request is not answered with success
+ */
+export async function inTurn(
+	sides: readonly Side[],
+	{ seconds, turns = Number.POSITIVE_INFINITY }: { seconds: number; turns?: number },
+): Promise<Record<string, Latency>> {
+	const measured = new Map<string, number[]>(sides.map(({ name }) => [name, []]))
+	const connections = await Promise.all(
+		sides.map(async (side) => ({ side, to: await Connection.open(side.port, false) })),
+	)
+	const endsAt = performance.now() + seconds * 1_000
+	for (let turn = 0; turn < turns && performance.now() < endsAt; turn++) {
+		for (const { side, to } of connections) {
+			const request = side.next()
+			const sentAt = performance.now()
+			const { status, head } = await to.exchange(request)
+			if (status < 200 || status >= 300) throw new Error(`${side.name} was answered with ${head.slice(0, 200)}`)
+			measured.get(side.name)?.push(performance.now() - sentAt)
+		}
+	}
+	for (const { to } of connections) to.close()
+	return Object.fromEntries([...measured].map(([name, latencies]) => [name, latencyOf(latencies)]))
+}
+
 /** Sends one request on a connection of its own. For preparing and asking, not for measuring. */
 export async function once(port: number, request: string): Promise<{ status: number; head: string; body: string }> {
 	const connection = await Connection.open(port, true)

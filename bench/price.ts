@@ -54,7 +54,7 @@ const stillMs = 7_000
 
 export async function measurePrice(dataDir: string, seconds: number): Promise<PriceResult> {
 	const counting = fileURLToPath(import.meta.resolve('./price/main.ts'))
-	const hosted = await host('freehold', dataDir, counting)
+	const hosted = await host('freehold', dataDir, { main: counting })
 	try {
 		const tenants = await hosted.client.provision(tenantCount)
 		const both = async (run: (next: () => string) => Promise<number>, among: readonly Tenant[]): Promise<Scenario> => ({

@@ -1,10 +1,13 @@
 /** What Freehold is to reach, as ratios inside one run: see docs/performance.md for the reasons. */
 import type { ContestantName } from './contestants/all.ts'
 import { type Spread, spreadOf } from './figures.ts'
-import type { Results } from './results.ts'
+import type { GrowthResult } from './growth.ts'
+import type { Figures, Results, ThroughputRound, WorkloadName } from './results.ts'
 import type { Throughput, ThroughputName } from './throughput.ts'
 
 export interface Judged {
+	/** Whose figures it compares: those of one workload are of one run. */
+	workload: WorkloadName
 	measure: string
 	/** Over the rounds: each compares what was measured in the same round. */
 	measured: Spread
@@ -14,28 +17,33 @@ export interface Judged {
 	met: boolean
 }
 
-export function judge(results: Results): Judged[] {
+export function judge({ workloads }: Results): Judged[] {
 	return [
-		...ratios(results),
-		...latencies(results),
-		...etls(results),
-		...fairnesses(results),
-		...growths(results),
-		...prices(results),
+		...ratioTargets.flatMap((target) => ratio(target, workloads[target.workload]?.figures)),
+		...batches(workloads.batches?.figures),
+		...latencies(workloads.latency?.figures),
+		...lags(workloads.lag?.figures),
+		...etls(workloads.etl?.figures),
+		...fairnesses(workloads.fairness?.figures),
+		...growths('growth-records', workloads['growth-records']?.figures),
+		...growths('growth-tenants', workloads['growth-tenants']?.figures),
+		...prices(workloads.price?.figures),
 	]
 }
 
 type Figure = 'perSecond' | 'perCpuSecond'
 
 /** Freehold's figure divided by the contestant's, in the same workload and round. */
-const ratioTargets: {
+interface RatioTarget {
 	workload: ThroughputName
 	/** `freehold` when absent. */
 	own?: ContestantName
 	against: ContestantName
 	figure: Figure
 	bound: number
-}[] = [
+}
+
+const ratioTargets: RatioTarget[] = [
 	...(['writes', 'writes-unkeyed'] as const).flatMap((workload) => [
 		{ workload, against: 'three-tier' as const, figure: 'perSecond' as const, bound: 1.2 },
 		{ workload, against: 'grouped limit' as const, figure: 'perSecond' as const, bound: 0.7 },
@@ -65,101 +73,89 @@ const ratioTargets: {
 
 const figureNames: Record<Figure, string> = { perSecond: 'a second', perCpuSecond: 'for each CPU-second' }
 
-function ratios({ throughput }: Results): Judged[] {
-	const judged = ratioTargets.flatMap(({ workload, own = 'freehold', against, figure, bound }) => {
-		const measured = paired(
-			throughput[workload]?.[own],
-			throughput[workload]?.[against],
-			(own, other) => own[figure] / other[figure],
-		)
-		const measure = `${workload}${own === 'freehold' ? '' : ' without ETL'} ${figureNames[figure]}, of ${against}`
-		return measured === null ? [] : [atLeast(measure, measured, bound, '×')]
-	})
-	const batches = throughput.batches?.freehold
-	if (batches === undefined) return judged
-	const absolute = spreadOf(batches.map(({ perSecond }) => perSecond))
-	return [...judged, atLeast('batches, records a second', absolute, 30_000, '/s')]
+function ratio(
+	{ workload, own = 'freehold', against, figure, bound }: RatioTarget,
+	rounds: readonly ThroughputRound[] = [],
+): Judged[] {
+	const measured = rounds.flatMap((round) => quotient(round[own], round[against], figure))
+	const measure = `${workload}${own === 'freehold' ? '' : ' without ETL'} ${figureNames[figure]}, of ${against}`
+	return atLeast(workload, measure, measured, bound, '×')
 }
 
-function paired(
-	own: readonly Throughput[] | undefined,
-	others: readonly Throughput[] | undefined,
-	ratio: (own: Throughput, other: Throughput) => number,
-): Spread | null {
-	if (own === undefined || others === undefined) return null
-	return spreadOf(own.flatMap((one, round) => (others[round] === undefined ? [] : [ratio(one, others[round])])))
+function quotient(own: Throughput | undefined, other: Throughput | undefined, figure: Figure): number[] {
+	return own === undefined || other === undefined ? [] : [own[figure] / other[figure]]
 }
 
-function latencies({ latency, lag }: Results): Judged[] {
-	const judged: Judged[] = []
-	if (latency.length > 0) {
-		const measured = spreadOf(latency.map(({ freehold, threeTier }) => freehold.p99 / threeTier.p99))
-		judged.push(atMost("p99 of writes at half of three-tier's maximum rate, of three-tier's", measured, 1, '×'))
-	}
-	if (lag.length > 0)
-		judged.push(
-			atMost('view lag p99 at 500 writes/s over 100 tenants', spreadOf(lag.map((one) => one.lag.p99)), 1_500, 'ms'),
-		)
-	return judged
+function batches(rounds: Figures['batches'] = []): Judged[] {
+	const absolute = rounds.flatMap(({ freehold }) => (freehold === undefined ? [] : [freehold.perSecond]))
+	return atLeast('batches', 'batches, records a second', absolute, 30_000, '/s')
 }
 
-function etls({ etl }: Results): Judged[] {
-	if (etl.length === 0) return []
+function latencies(rounds: Figures['latency'] = []): Judged[] {
+	const measured = rounds.map(({ freehold, threeTier }) => freehold.p99 / threeTier.p99)
+	return atMost('latency', "p99 of writes at half of three-tier's maximum rate, of three-tier's", measured, 1, '×')
+}
+
+function lags(rounds: Figures['lag'] = []): Judged[] {
+	const measured = rounds.map(({ lag }) => lag.p99)
+	return atMost('lag', 'view lag p99 at 500 writes/s over 100 tenants', measured, 1_500, 'ms')
+}
+
+function etls(rounds: Figures['etl'] = []): Judged[] {
+	const share = rounds.map((one) => one.etlRowsPerSecond / one.bareRowsPerSecond)
+	const absolute = rounds.map((one) => one.etlRowsPerSecond)
 	return [
-		atLeast(
-			'ETL backlog, rows a second, of a bare upsert',
-			spreadOf(etl.map((one) => one.etlRowsPerSecond / one.bareRowsPerSecond)),
-			0.5,
-			'×',
-		),
-		atLeast('ETL backlog, rows a second', spreadOf(etl.map((one) => one.etlRowsPerSecond)), 20_000, '/s'),
+		...atLeast('etl', 'ETL backlog, rows a second, of a bare upsert', share, 0.5, '×'),
+		...atLeast('etl', 'ETL backlog, rows a second', absolute, 20_000, '/s'),
 	]
 }
 
-function fairnesses({ fairness }: Results): Judged[] {
-	if (fairness.length === 0) return []
-	const allowed = ({ alone, beside }: Results['fairness'][number]) => beside.p99 / (2 * alone.p99 + 1_000)
-	return [
-		atMost(
-			`view lag p99 beside a backlog of ${fairness[0]?.changes} changes, of twice the lag without it and 1 s`,
-			spreadOf(fairness.map(allowed)),
-			1,
-			'×',
-		),
-	]
+function fairnesses(rounds: Figures['fairness'] = []): Judged[] {
+	const measure = `view lag p99 beside a backlog of ${rounds[0]?.changes} changes, of twice the lag without it and 1 s`
+	const measured = rounds.map(({ alone, beside }) => beside.p99 / (2 * alone.p99 + 1_000))
+	return atMost('fairness', measure, measured, 1, '×')
 }
 
-function growths({ growth }: Results): Judged[] {
-	const own = growth.filter(({ contestant }) => contestant === 'freehold')
-	return own.flatMap(({ small, large, of, writes, reads }) => [
-		atMost(
-			`p50 of a write, ${large} ${of} to ${small}`,
-			spreadOf(writes.map((one) => one.large / one.small)),
-			1.25,
-			'×',
+function growths(workload: 'growth-records' | 'growth-tenants', contestants: GrowthResult[] = []): Judged[] {
+	const own = contestants.filter(({ contestant }) => contestant === 'freehold')
+	return own.flatMap(({ small, large, of, writes, reads }) =>
+		Object.entries({ write: writes, read: reads }).flatMap(([what, pairs]) =>
+			atMost(
+				workload,
+				`p50 of a ${what}, ${large} ${of} to ${small}`,
+				pairs.map((one) => one.large / one.small),
+				1.25,
+				'×',
+			),
 		),
-		atMost(`p50 of a read, ${large} ${of} to ${small}`, spreadOf(reads.map((one) => one.large / one.small)), 1.25, '×'),
-	])
+	)
 }
 
-function prices({ price }: Results): Judged[] {
+function prices(price: Figures['price'] | undefined): Judged[] {
 	if (!price) return []
-	const dollars = (name: keyof PricesOf, text: string, bound: number) =>
-		atMost(
-			`price of a million ${text}, one unique field, 10 writes/s a tenant`,
-			spreadOf([price.steady[name].total]),
-			bound,
-			'$',
-		)
-	return [dollars('keyed', 'keyed writes', 5), dollars('unkeyed', 'writes without a key', 3.8)]
+	const dollars = (name: 'keyed' | 'unkeyed', text: string, bound: number) => {
+		const measure = `price of a million ${text}, one unique field, 10 writes/s a tenant`
+		return atMost('price', measure, [price.steady[name].total], bound, '$')
+	}
+	return [...dollars('keyed', 'keyed writes', 5), ...dollars('unkeyed', 'writes without a key', 3.8)]
 }
 
-type PricesOf = NonNullable<Results['price']>['steady']
+type Judge = (
+	workload: WorkloadName,
+	measure: string,
+	/** Nothing is judged where it is empty. */
+	rounds: readonly number[],
+	bound: number,
+	unit: string,
+) => Judged[]
 
-function atLeast(measure: string, measured: Spread, bound: number, unit: string): Judged {
-	return { measure, measured, bound, kind: 'at least', unit, met: measured.median >= bound }
-}
+const atLeast = judgeBy('at least', (value, bound) => value >= bound)
+const atMost = judgeBy('at most', (value, bound) => value <= bound)
 
-function atMost(measure: string, measured: Spread, bound: number, unit: string): Judged {
-	return { measure, measured, bound, kind: 'at most', unit, met: measured.median <= bound }
+function judgeBy(kind: Judged['kind'], holds: (value: number, bound: number) => boolean): Judge {
+	return (workload, measure, rounds, bound, unit) => {
+		const measured = spreadOf(rounds)
+		const met = holds(measured.median, bound)
+		return rounds.length === 0 ? [] : [{ workload, measure, measured, bound, kind, unit, met }]
+	}
 }

@@ -18,9 +18,13 @@ const { values } = parseArgs({
 		'persist-to': { type: 'string', default: '.wrangler/state' },
 		'build-to': { type: 'string', default: 'dist/worker' },
 		'cron-ms': { type: 'string', default: '0' },
+		/** The binding whose objects are never evicted; workerd closes any other ten seconds after its last request. */
+		keep: { type: 'string', default: '' },
+		/** Of workerd's inspector. */
+		'inspector-port': { type: 'string' },
 	},
 })
-const { config } = values
+const { config, keep, 'inspector-port': inspectorPort } = values
 const buildDir = values['build-to']
 
 build()
@@ -34,6 +38,7 @@ const miniflare = new Miniflare(
 		// The same place as wrangler's, so that one data folder serves both.
 		resourcePersistencePath: join(values['persist-to'], 'v3'),
 		telemetry: { enabled: false },
+		...(inspectorPort !== undefined && { inspectorPort: Number(inspectorPort) }),
 	}),
 )
 for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -87,6 +92,12 @@ function workerOptions() {
 			assets?.binding && { [assets.binding]: serveFile(assets) },
 		),
 		bindings: Object.assign({}, options.bindings, secrets),
+		durableObjects: Object.fromEntries(
+			Object.entries(options.durableObjects ?? {}).map(([name, object]) => [
+				name,
+				typeof object === 'string' ? object : { ...object, unsafePreventEviction: name === keep },
+			]),
+		),
 		modules: builtModules(),
 		modulesRoot: buildDir,
 		unsafeDirectSockets: [{ host: '127.0.0.1', port: Number(values.port) }],

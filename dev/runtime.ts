@@ -29,6 +29,17 @@ export interface RuntimeOptions {
 	dataDir: string
 	/** Milliseconds between two rings of the cron trigger; 0 for never. */
 	cronMs: number
+	direct: DirectOptions
+}
+
+/** What only the direct runtime can do. */
+export interface DirectOptions {
+	/** Keeps the objects of tenants in memory; otherwise each goes ten seconds after its last request. */
+	keepsObjects?: boolean
+	/** Where workerd's inspector listens; nowhere when absent. */
+	inspectorPort?: number
+	/** What the heap of each isolate may hold, in megabytes; workerd ends when one needs more. */
+	heapMegabytesMax?: number
 }
 
 const startMsMax = 120_000
@@ -40,7 +51,11 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
 	if (!(await isFree(port))) throw new Error(`port ${port} is taken by another program; choose another one`)
 	const logStart = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
 	const { command, args } = options.kind === 'wrangler' ? wranglerCommand(options, port) : directCommand(options, port)
-	const env = quiet(options.dataDir)
+	const { heapMegabytesMax } = options.direct
+	const env = {
+		...quiet(options.dataDir),
+		...(heapMegabytesMax !== undefined && { MINIFLARE_WORKERD_V8_FLAGS: `--max-heap-size=${heapMegabytesMax}` }),
+	}
 	const started = await startProcess({
 		command,
 		args,
@@ -95,7 +110,7 @@ function wranglerCommand(
 }
 
 function directCommand(
-	{ config, envFile, stateDir, dataDir, cronMs }: RuntimeOptions,
+	{ config, envFile, stateDir, dataDir, cronMs, direct }: RuntimeOptions,
 	port: number,
 ): { command: string; args: string[] } {
 	const place = [
@@ -107,6 +122,8 @@ function directCommand(
 		join(dataDir, 'build'),
 		'--cron-ms',
 		String(cronMs),
+		...(direct.keepsObjects ? ['--keep', 'TENANT_SHARD'] : []),
+		...(direct.inspectorPort === undefined ? [] : ['--inspector-port', String(direct.inspectorPort)]),
 	]
 	return {
 		command: process.execPath,

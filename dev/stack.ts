@@ -26,7 +26,7 @@ import { freePort } from './port.ts'
 import { type Postgres, readerRole, startPostgres } from './postgres.ts'
 import { endLeftover, lockFolder } from './processes.ts'
 import { configFile, type RegionName, regionsOf } from './regions.ts'
-import { type Runtime, type RuntimeKind, startRuntime } from './runtime.ts'
+import { type DirectOptions, type Runtime, type RuntimeKind, startRuntime } from './runtime.ts'
 
 export interface StackOptions {
 	/** Made when absent. A second start on the same folder finds the data. */
@@ -35,6 +35,8 @@ export interface StackOptions {
 	port?: number
 	/** `wrangler` when absent. */
 	runtime?: RuntimeKind
+	/** For the direct runtime. */
+	direct?: DirectOptions
 	/** Milliseconds between two rings of the cron trigger, which let monitors look and probes run; absent for never. */
 	cronMs?: number
 	/** The wrangler.toml to run; the project's own when absent. */
@@ -115,7 +117,7 @@ async function startParts(options: Settled, parts: Parts): Promise<Omit<Stack, '
 	const secrets = readSecrets(join(dataDir, 'secrets.json'))
 	const reached =
 		parts.postgres && options.proxy ? await proxied(databases, parts.postgres.port, options.proxy) : databases
-	const { runtime: kind = 'wrangler', cronMs = 0 } = options
+	const { runtime: kind = 'wrangler', direct = {}, cronMs = 0 } = options
 	const port = options.port || (await freePort())
 	const vars = {
 		...secrets,
@@ -129,7 +131,8 @@ async function startParts(options: Settled, parts: Parts): Promise<Omit<Stack, '
 	writeFileSync(envFile, envText({ ...vars, ...endpoint, ...options.vars }), { mode: 0o600 })
 	log('starting the Worker')
 	const logFile = join(dataDir, 'stack.log')
-	parts.runtime = await startRuntime({ kind, config, port, envFile, stateDir, logFile, recordFile, dataDir, cronMs })
+	const place = { config, port, envFile, stateDir, logFile, recordFile, dataDir }
+	parts.runtime = await startRuntime({ kind, direct, cronMs, ...place })
 	const { postgres, endpoint: neon, runtime } = parts
 	const bucketDir = join(stateDir, 'v3', 'r2')
 	const operatorToken = secrets.OPERATOR_TOKEN

@@ -1,11 +1,18 @@
 /** One of those that are measured: how it is served, and how it is spoken to. */
 export interface Contestant {
-	/**
-	 * Starts everything that serves, in this process and below it. Runs in a process of its own (`host.ts`). `main`
-	 * is the Worker to serve instead of the contestant's own.
-	 */
-	serve(dataDir: string, main?: string): Promise<Served>
+	/** Starts everything that serves, in this process and below it. Runs in a process of its own (`host.ts`). */
+	serve(dataDir: string, options: ServeOptions): Promise<Served>
 	client(address: Address): Client
+}
+
+/** For those that run on workerd; the others have nothing like it. */
+export interface ServeOptions {
+	/** The Worker to serve instead of the contestant's own. */
+	main?: string
+	/** Keeps the objects of tenants in memory; otherwise each goes ten seconds after its last request. */
+	keepsObjects?: boolean
+	/** What the heap of an isolate may hold; with it, the runtime's inspector is open. */
+	heapMegabytesMax?: number
 }
 
 export interface Address {
@@ -14,6 +21,8 @@ export interface Address {
 	secret: string | null
 	/** Connection string of the database behind it, for looking at the outcome. */
 	database: string | null
+	/** Of the runtime's inspector; null where it is closed. */
+	inspectorPort: number | null
 	/** What stands for Neon's HTTP endpoint in front of that database; null where there is none. */
 	endpoint: string | null
 }
@@ -32,8 +41,8 @@ export interface Tenant {
 
 /** Builds whole requests as text; bodies are ASCII. */
 export interface Client {
-	/** Makes tenants with empty collections of the bench's schemas. */
-	provision(count: number): Promise<Tenant[]>
+	/** Makes tenants with empty collections of the bench's schemas, `quiet` ones with a single one and for a few requests a second. */
+	provision(count: number, quiet?: boolean): Promise<Tenant[]>
 	/** Stores records and returns their ids; not measured. */
 	seed(tenant: Tenant, collection: string, records: readonly string[]): Promise<string[]>
 	/** `key` makes the write idempotent; contestants that cannot do that ignore it. */

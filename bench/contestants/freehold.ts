@@ -1,18 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../../dev/port.ts'
 import { projectDir } from '../../dev/processes.ts'
 import { configFile } from '../../dev/regions.ts'
 import { startStack } from '../../dev/stack.ts'
 import { once, requestText } from '../load.ts'
 import { collection, indexedCollection, indexedSchema, schema } from '../records.ts'
-import type { Address, Client, Contestant, Served, Tenant } from './contestant.ts'
+import type { Address, Client, Contestant, Served, ServeOptions, Tenant } from './contestant.ts'
 
 const provisionedTogether = 10
 
 /** The built Worker on workerd with direct sockets, its view in a Postgres of its own; the ETL runs all the time. */
 export const freehold: Contestant = {
-	serve: (dataDir, main) => serve(dataDir, configFor(main ?? deployedMain)),
+	serve: (dataDir, options) => serve(dataDir, configFor(options.main ?? deployedMain), options),
 	client,
 }
 
@@ -21,20 +22,27 @@ export const freehold: Contestant = {
  * the one thread that also serves, and moving the changes of a hundred tenants every second takes most of it.
  */
 export const freeholdAlone: Contestant = {
-	serve: (dataDir) => serve(dataDir, without(configFor(deployedMain), '[queues.consumers]')),
+	serve: (dataDir, options) => serve(dataDir, without(configFor(deployedMain), '[queues.consumers]'), options),
 	client,
 }
 
 const deployedMain = join(projectDir, 'workers', 'main.ts')
 
-async function serve(dataDir: string, configText: string): Promise<Served> {
+async function serve(
+	dataDir: string,
+	configText: string,
+	{ keepsObjects = false, heapMegabytesMax }: ServeOptions,
+): Promise<Served> {
 	const config = join(dataDir, 'wrangler.toml')
 	writeFileSync(config, configText)
-	const { url, operatorToken, databases, endpoint, stop } = await startStack({ dataDir, runtime: 'direct', config })
+	const inspected = heapMegabytesMax === undefined ? null : { heapMegabytesMax, inspectorPort: await freePort() }
+	const stack = await startStack({ dataDir, runtime: 'direct', direct: { keepsObjects, ...inspected }, config })
+	const { url, operatorToken, databases, endpoint, stop } = stack
 	return {
 		port: Number(new URL(url).port),
 		secret: operatorToken,
 		database: databases.global?.write ?? null,
+		inspectorPort: inspected?.inspectorPort ?? null,
 		endpoint: endpoint?.url ?? null,
 		stop,
 		refuseDatabase: (refuses) => endpoint?.fault(refuses ? { kind: 'status', status: 503 } : null),
@@ -68,21 +76,22 @@ function client({ port, secret }: Address): Client {
 		return reply.body
 	}
 	const operator = secret ?? ''
-	const provisionOne = async (): Promise<Tenant> => {
+	const provisionOne = async (quiet: boolean): Promise<Tenant> => {
 		const slug = `bench-${randomBytes(8).toString('hex')}`
 		const made = await ask('POST /v1/tenants', operator, JSON.stringify({ slug, name: slug, region: 'global' }))
 		const { id, api_key: key } = JSON.parse(made) as { id: string; api_key: { secret: string } }
-		await ask(`PATCH /v1/tenants/${id}`, operator, '{"limits":{"requests_per_second":1000000}}')
 		await ask(`PUT /v1/collections/${collection}`, key.secret, JSON.stringify({ schema }))
+		if (quiet) return { id, credential: key.secret }
+		await ask(`PATCH /v1/tenants/${id}`, operator, '{"limits":{"requests_per_second":1000000}}')
 		await ask(`PUT /v1/collections/${indexedCollection}`, key.secret, JSON.stringify({ schema: indexedSchema }))
 		return { id, credential: key.secret }
 	}
 	return {
-		provision: async (count) => {
+		provision: async (count, quiet = false) => {
 			const tenants: Tenant[] = []
 			while (tenants.length < count) {
 				const together = Math.min(provisionedTogether, count - tenants.length)
-				tenants.push(...(await Promise.all(Array.from({ length: together }, provisionOne))))
+				tenants.push(...(await Promise.all(Array.from({ length: together }, () => provisionOne(quiet)))))
 			}
 			return tenants
 		},

@@ -32,7 +32,7 @@ async function serve(dataDir: string): Promise<Served> {
 		await Promise.all(workers.map(ended))
 		await postgres.stop()
 	}
-	return { port, secret: null, database, endpoint: null, stop }
+	return { port, secret: null, database, endpoint: null, inspectorPort: null, stop }
 }
 
 function ended(worker: Worker): Promise<void> {
