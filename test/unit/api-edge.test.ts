@@ -142,12 +142,12 @@ test('the console is one page at all its addresses, from here alone, and its fil
 		expect(policy).not.toMatch(/unsafe|https?:/)
 		expect(page.headers.get('Cache-Control')).toBe('no-store')
 	}
-	const script = await edge.fetch('GET', '/console/assets/index-Ab_3-x.js')
-	expect(await script.text()).toBe('/* /console/assets/index-Ab_3-x.js */')
+	const script = await edge.fetch('GET', '/console-files/index-Ab_3-x.js')
+	expect(await script.text()).toBe('/* /console/index-Ab_3-x.js */')
 	expect(script.headers.get('Content-Type')).toBe('text/javascript; charset=utf-8')
 	expect(script.headers.get('Cache-Control')).toContain('immutable')
 	for (const none of ['absent.js', 'index.html', 'x.map', '__proto__', '..%2findex.js', 'a.constructor'])
-		expect((await edge.fetch('GET', `/console/assets/${none}`)).status, none).toBe(404)
+		expect((await edge.fetch('GET', `/console-files/${none}`)).status, none).toBe(404)
 })
 
 test('the docs page loads everything from here and runs no inline script', async () => {

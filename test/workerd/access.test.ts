@@ -42,7 +42,7 @@ const rows: Record<string, Row> = {
 	'get /console': { needs: 'nothing', allowed: 200 },
 	'get /console/{page}': { needs: 'nothing', path: () => '/console/tenants', allowed: 200 },
 	'get /console/{page}/{thing}': { needs: 'nothing', path: () => '/console/tenants/1', allowed: 200 },
-	'get /console/assets/{file}': { needs: 'nothing', path: () => '/console/assets/none.css', allowed: 'not_found' },
+	'get /console-files/{file}': { needs: 'nothing', path: () => '/console-files/none.css', allowed: 'not_found' },
 	'get /openapi.json': { needs: 'nothing', allowed: 200 },
 
 	'post /v1/tenants': {

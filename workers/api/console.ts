@@ -25,7 +25,8 @@ export const consoleRoutes: readonly Route[] = [
 	publicRoute(
 		{
 			method: 'get',
-			path: '/console/assets/{file}',
+			// Not below /console, where it could be a page as well.
+			path: '/console-files/{file}',
 			tag,
 			summary: 'A file of the console',
 			params: assetParams,
@@ -43,7 +44,7 @@ export const consoleRoutes: readonly Route[] = [
 			const file = call.c.req.param('file') ?? ''
 			const [, ending = ''] = /^[A-Za-z0-9_-]+\.([a-z]+)$/.exec(file) ?? []
 			const type = Object.hasOwn(typeByEnding, ending) ? typeByEnding[ending] : undefined
-			const found = type === undefined ? undefined : await readFile(call, `assets/${file}`)
+			const found = type === undefined ? undefined : await readFile(call, file)
 			if (type === undefined || !found?.ok) return refuse('not_found', 'there is no such file')
 			return respond(call, 200, found.body, { 'Content-Type': type, 'Cache-Control': fileCache })
 		},
