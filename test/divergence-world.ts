@@ -89,6 +89,18 @@ export class World {
 		expect(rows.toSorted((a, b) => (a.id < b.id ? -1 : 1))).toEqual(await this.rows())
 	}
 
+	store(): ControlStore {
+		return {
+			read: async () => ({ control: this.control, etag: JSON.stringify(this.control) }),
+			create: () => Promise.reject(new Error('the tenant exists')),
+			replace: async (_tenant, changed, etag) => {
+				if (etag !== JSON.stringify(this.control)) return false
+				this.control = changed
+				return true
+			},
+		}
+	}
+
 	async #call<T>(effect: () => T): Promise<T> {
 		const call = ++this.calls
 		if (this.failAt === call) throw new DatabaseFailure(null)

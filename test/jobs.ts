@@ -1,6 +1,6 @@
 import { archivePieces } from '../core/archive.ts'
 import type { Bucket } from '../core/bucket.ts'
-import { jobPrefix } from '../core/job.ts'
+import { type JobRequest, jobPrefix } from '../core/job.ts'
 import { type JobPorts, runJob } from '../workers/queue-consumer/jobs/job.ts'
 import { MemoryBucket } from './memory-bucket.ts'
 import type { ShardFixture } from './shard.ts'
@@ -10,6 +10,10 @@ export class Jobs {
 	readonly bucket = new MemoryBucket()
 	readonly #fixture: ShardFixture
 	onEffect: (effect: string) => void | Promise<void> = () => {}
+	/** Under which messages ask. */
+	epoch = 1
+	/** What the object does before its shard answers. */
+	prepare: (request: JobRequest) => Promise<JobRequest> = async (request) => request
 	#minted = 0
 
 	constructor(fixture: ShardFixture) {
@@ -19,7 +23,7 @@ export class Jobs {
 	/** Performs a job to its end, announcement by announcement. */
 	async run(job: string): Promise<void> {
 		const { tenant } = this.#fixture
-		const wakeUp = { kind: 'job', tenant, shard: 0, epoch: 1, job } as const
+		const wakeUp = { kind: 'job', tenant, shard: 0, epoch: this.epoch, job } as const
 		// Every turn is over after its first step.
 		while (await runJob(wakeUp, this.ports(), () => false));
 	}
@@ -29,8 +33,10 @@ export class Jobs {
 		return {
 			bucket: () => this.#watched(),
 			shardOf: () => ({
-				job: (request) =>
-					this.#effect(`shard ${request.call.name}`, () => shard.turn().submit(() => shard.shard.job(request))),
+				job: async (request) => {
+					const prepared = (await this.prepare(request)) as typeof request
+					return this.#effect(`shard ${request.call.name}`, () => shard.turn().submit(() => shard.shard.job(prepared)))
+				},
 			}),
 			sleep: (_ms, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
 			mint: () => `object-${++this.#minted}`,

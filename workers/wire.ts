@@ -2,7 +2,15 @@
 import { waitUntil } from 'cloudflare:workers'
 import { signerOf } from '../core/certificate.ts'
 import type { Announcement } from '../core/contract.ts'
-import { addKey, ensureKey, enterLedger, retireKeys, rewindControl, settleControl } from '../core/control.ts'
+import {
+	addKey,
+	divergeControl,
+	ensureKey,
+	enterLedger,
+	retireKeys,
+	rewindControl,
+	settleControl,
+} from '../core/control.ts'
 import { mintId, type Region, regionOf, type TenantId } from '../core/ids.ts'
 import { pooled } from '../core/random.ts'
 import { masterId, mintTenantKey, unwrapTenantKey } from '../core/tenant-key.ts'
@@ -319,6 +327,7 @@ export function shardPorts(env: Env): TenantShardPorts {
 			const keptSince = Date.now() - retentionOf(env).object_history * 86_400_000
 			return enterLedger(cellOf(env, regionOf(tenant)).control, tenant, entry, keptSince)
 		},
+		beginEpoch: (tenant, epoch) => divergeControl(cellOf(env, regionOf(tenant)).control, tenant, epoch),
 		beginRewind: (tenant, epoch, rewound) =>
 			rewindControl(cellOf(env, regionOf(tenant)).control, tenant, epoch, rewound),
 		unwrapKey: (tenant, wrapped) => unwrapTenantKey(masterSecretsOf(env), tenant, wrapped),

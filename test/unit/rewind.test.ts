@@ -1,6 +1,6 @@
 import { copyFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import type { Control, ControlStore } from '../../core/control.ts'
+import type { Control } from '../../core/control.ts'
 import { destroyKeys, rewindControl } from '../../core/control.ts'
 import { accept, refuse } from '../../core/refusal.ts'
 import type { RewindOrder } from '../../core/rewind.ts'
@@ -60,18 +60,6 @@ class Rewindable extends World {
 		this.queue.push(...this.fixture.announced.splice(0))
 		await this.settle()
 		await this.expectEqual()
-	}
-
-	store(): ControlStore {
-		return {
-			read: async () => ({ control: this.control, etag: JSON.stringify(this.control) }),
-			create: () => Promise.reject(new Error('the tenant exists')),
-			replace: async (_tenant, changed, etag) => {
-				if (etag !== JSON.stringify(this.control)) return false
-				this.control = changed
-				return true
-			},
-		}
 	}
 
 	#admit(): Admission {

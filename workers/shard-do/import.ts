@@ -8,6 +8,7 @@ import type {
 	ImportProgress,
 	ImportStep,
 	JobReply,
+	JobRequest,
 	OpenJob,
 	UploadedPart,
 } from '../../core/job.ts'
@@ -15,7 +16,7 @@ import { readJson } from '../../core/json.ts'
 import { collectionsMax, importKeptMs, importRunningMsMax, importsMax, schemaBytesMax } from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { parseSchema } from '../../core/schema.ts'
-import { identifier, type SqlValue } from '../../db/shard/sql.ts'
+import { identifier, type Sql, type SqlValue } from '../../db/shard/sql.ts'
 import { createTable, deleteCollection } from './collections.ts'
 import { columnValues } from './columns.ts'
 import { type Definition, loadStaged, stagedCollections } from './definition.ts'
@@ -139,6 +140,15 @@ export function reportImport(work: Work, job: JobRow, step: ImportStep): JobRepl
 	work.jobsChanged()
 	const finished = { ...now, state: 'done' as const, finished_at: work.now, expires_at: work.now + importKeptMs }
 	return { ok: true, value: { revision: saveJob(work.sql, finished) } }
+}
+
+/** Whether this report of a consumer puts an archive in the place of what the tenant holds. */
+export function isReplacing(sql: Sql, { job: id, call }: JobRequest): boolean {
+	if (call.name !== 'import.report' || !('step' in call) || !call.step.done) return false
+	const job = loadJob(sql, id)
+	if (job?.kind !== 'import' || job.state !== 'running' || job.revision !== call.revision) return false
+	const { replaces = false }: Asked = JSON.parse(job.asked)
+	return replaces
 }
 
 export function failImport(work: Work, job: JobRow, faults: ArchiveFault[]): number {

@@ -36,6 +36,7 @@ import { Catalog } from './catalog.ts'
 import type { Duty, Moment } from './duty.ts'
 import { Erasing } from './erasing.ts'
 import { Idempotencies } from './idempotency.ts'
+import { isReplacing } from './import.ts'
 import { expireJob, runJobCall } from './job-calls.ts'
 import { JobAnnouncer, overdueJobs } from './jobs.ts'
 import { Journal } from './journal.ts'
@@ -338,21 +339,31 @@ export class Shard {
 		return name !== 'open' && name !== 'export.read'
 	}
 
+	/** Whether what the tenant holds is about to be replaced, so that another epoch has to begin first. */
+	isReplacing(request: JobRequest): boolean {
+		return this.#journalFor(request) !== null && isReplacing(this.#ports.sql, request)
+	}
+
 	/** Answers the consumer of a job. */
 	job<N extends JobCallName>(request: JobRequest<N>): JobReply<N> {
-		if (!this.#journal || this.#isFenced()) return { ok: false, reason: 'gone' }
-		const { id, shard, epoch } = this.#catalog.tenant()
-		if (id !== request.tenant || shard !== request.shard || epoch !== request.epoch)
-			return { ok: false, reason: 'gone' }
+		const journal = this.#journalFor(request)
+		if (!journal) return { ok: false, reason: 'gone' }
 		const now = this.#ports.clock()
-		const work = this.#workOf(this.#journal, { now, actor: 'system', request: null })
-		const { segments } = this.#journal
+		const work = this.#workOf(journal, { now, actor: 'system', request: null })
+		const { segments } = journal
 		const run = () => runJobCall(work, segments, request.job, request.call as JobCall)
 		const reply = Shard.reports(request.call.name) ? this.#sealed(work, run) : run()
 		if (reply.ok) this.#jobs.heard(request.job, now)
 		// Collections may have come in, whose records have an age already.
 		if (request.call.name === 'import.report') this.#upkeep.schemaChanged()
 		return reply as JobReply<N>
+	}
+
+	/** Null when the request is none for this shard under its epoch. */
+	#journalFor({ tenant, shard, epoch }: Pick<JobRequest, 'tenant' | 'shard' | 'epoch'>): Journal | null {
+		if (!this.#journal || this.#isFenced()) return null
+		const own = this.#catalog.tenant()
+		return own.id === tenant && own.shard === shard && own.epoch === epoch ? this.#journal : null
 	}
 
 	/** Runs what may write entries of the journal, all or nothing. */

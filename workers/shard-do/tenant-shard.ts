@@ -27,6 +27,7 @@ import type { WrappedKey } from '../../core/tenant-key.ts'
 import { Admission } from './admission.ts'
 import type { KeyOrder } from './key-rotation.ts'
 import { objectSql } from './object-sql.ts'
+import { beginRestored } from './restore.ts'
 import { type History, rewind } from './rewind.ts'
 import { Shard } from './shard.ts'
 import { Turn } from './turn.ts'
@@ -39,6 +40,8 @@ export interface TenantShardPorts {
 	hashSubject(tenant: TenantId, subject: string): string
 	/** Notes in the control object that a data subject was erased; noting it again changes nothing. */
 	enterLedger(tenant: TenantId, entry: LedgerEntry): Promise<Outcome<true>>
+	/** Begins the tenant's next epoch, unless another one than this is in force already; the shard goes on under it. */
+	beginEpoch(tenant: TenantId, epoch: number): Promise<Control | null>
 	/** Notes a rewind in the control object and begins the tenant's next epoch. */
 	beginRewind(tenant: TenantId, epoch: number, rewound: Omit<Rewound, 'epoch'>): Promise<Outcome<Control>>
 	/** Opens a key of the tenant's; null when no master secret of this deployment does. */
@@ -180,8 +183,15 @@ export class TenantShard<Env> extends DurableObject<Env> {
 
 	async job<N extends JobCallName>(request: JobRequest<N>): Promise<JobReply<N>> {
 		if (!(await this.#admission.ask()).ok) return { ok: false, reason: 'gone' }
+		const asked = this.#shard.isReplacing(request)
+			? await beginRestored(request, {
+					begin: (epoch) => this.#ports.beginEpoch(this.#tenant(), epoch),
+					announce: (wakeUp) => this.#ports.announce(wakeUp),
+					reconsider: () => this.#admission.reconsider(),
+				})
+			: request
 		const run = async () =>
-			Shard.reports(request.call.name) ? this.#turn.submit(() => this.#shard.job(request)) : this.#shard.job(request)
+			Shard.reports(asked.call.name) ? this.#turn.submit(() => this.#shard.job(asked)) : this.#shard.job(asked)
 		try {
 			return await run()
 		} catch (error) {
