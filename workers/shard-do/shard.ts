@@ -415,7 +415,8 @@ export class Shard {
 		const now = this.#ports.clock()
 		if (!journal) return this.#erasing.rest(now)
 		if (this.#isFenced()) return this.#erasing.alarm(this.#moment(journal))
-		const upkeepAt = this.#upkeep.ring(this.#workOf(journal, { now, actor: 'system', request: null }))
+		const work = this.#workOf(journal, { now, actor: 'system', request: null })
+		const upkeepAt = this.#upkeep.ring(work)
 		if (this.#jobs.isDue(now)) sql.transaction(() => this.#expireJobs(journal, now))
 		const moment = this.#moment(journal)
 		const messages: Announcement[] = this.#duties.flatMap((duty) => duty.ring(moment))
@@ -426,7 +427,9 @@ export class Shard {
 		const { id: tenant, shard, epoch } = moment.tenant
 		if (announce) messages.push({ tenant, shard, epoch, head: moment.head })
 		await Promise.all(messages.map((message) => this.#ports.announce(message)))
-		const order = this.#upkeep.keyOrder
+		// While the messages were on their way, an erasure may have begun.
+		if (!this.#upkeep.isRotating || this.#journal !== journal || this.#isFenced()) return
+		const order = this.#upkeep.rotate(work)
 		// Whatever else rests under an older key has to follow before the order to retire it.
 		if (order) await this.#ports.changeKeys(order, epoch)
 	}

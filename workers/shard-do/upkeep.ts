@@ -52,6 +52,8 @@ export class Upkeep {
 	/** Whether a rotation of the tenant's key may be running; true until a ring has found none. */
 	#rotating = true
 	#keyOrder: KeyOrder | null = null
+	/** When the rotation is looked at next, in milliseconds: what it waits for must not be held up by that. */
+	#rotateAt = 0
 	/** When a step that could not be done is tried again, in milliseconds. */
 	#stepAt = 0
 	readonly #retention = new Retention()
@@ -89,11 +91,23 @@ export class Upkeep {
 	/** A rotation of the tenant's key may have come further. */
 	rotationChanged(): void {
 		this.#rotating = true
-		this.#stepAt = 0
+		this.#rotateAt = 0
 	}
 
-	/** What the rotation needs of the control object; null for nothing. */
-	get keyOrder(): KeyOrder | null {
+	get isRotating(): boolean {
+		return this.#rotating
+	}
+
+	/**
+	 * One step of a rotation, if it is time, and what the control object has to do for it; null for nothing. It comes behind
+	 * everything else, so that a record that does not open holds up nothing but this.
+	 */
+	rotate(work: Work): KeyOrder | null {
+		if (work.now < this.#rotateAt) return this.#keyOrder
+		const step = rotatesOn(work)
+		this.#rotating = step !== 'ends'
+		this.#keyOrder = keyOrder(this.#sql)
+		if (step === 'waits') this.#rotateAt = work.now + stepRetryMs
 		return this.#keyOrder
 	}
 
@@ -128,10 +142,10 @@ export class Upkeep {
 			const dates = [this.#idempotencies.expire(now), this.#closeSegment(journal, now), this.#dropSegment(journal, now)]
 			this.#maintenanceAt = Math.min(...dates.map((date) => date ?? Number.POSITIVE_INFINITY))
 		}
-		const steps =
-			this.#changing || this.#resealing || this.#rotating ? Math.max(now + 1, this.#stepAt) : Number.POSITIVE_INFINITY
+		const steps = this.#changing || this.#resealing ? Math.max(now + 1, this.#stepAt) : Number.POSITIVE_INFINITY
+		const rotateAt = this.#rotating ? Math.max(now + 1, this.#rotateAt) : Number.POSITIVE_INFINITY
 		const sums = totals.unsummed() !== null ? now + 1 : Number.POSITIVE_INFINITY
-		return Math.min(this.#maintenanceAt, expiryAt, steps, sums)
+		return Math.min(this.#maintenanceAt, expiryAt, steps, rotateAt, sums)
 	}
 
 	/** One step each of what may need a key. Where it cannot be had, this waits, and everything else goes on. */
@@ -145,18 +159,10 @@ export class Upkeep {
 			// An export reads the records of before as its schema says that they rest.
 			if (this.#resealing && work.catalog.snapshot()) this.#stepAt = work.now + stepRetryMs
 			else if (this.#resealing) this.#resealing = this.#sql.transaction(() => resealsOn(work))
-			if (this.#rotating) this.#rotate(work)
 		} catch (error) {
 			if (!(error instanceof KeyAbsent)) throw error
 			this.#stepAt = work.now + stepRetryMs
 		}
-	}
-
-	#rotate(work: Work): void {
-		const step = this.#sql.transaction(() => rotatesOn(work))
-		this.#rotating = step !== 'ends'
-		this.#keyOrder = keyOrder(this.#sql)
-		if (step === 'waits') this.#stepAt = work.now + stepRetryMs
 	}
 
 	/** While writes go on, a checkpoint a second would be one more row to pay; it waits for a ring after the last of them. */
@@ -215,13 +221,14 @@ function stepsOn(work: Work): boolean {
 	return outcome.ok && !outcome.value.done
 }
 
+/** A step writes no entries of the journal: those come with what the control object says. */
 function rotatesOn(work: Work): ReturnType<typeof stepRotation> {
-	const outcome = attempt(work, () => {
-		const step = stepRotation(work)
-		seal(work)
-		return accept(step)
-	})
-	return outcome.ok ? outcome.value : 'waits'
+	try {
+		return work.sql.transaction(() => stepRotation(work))
+	} catch (error) {
+		if (error instanceof KeyAbsent) return 'waits'
+		throw error
+	}
 }
 
 /** Whether there is more to encrypt after this step. */
