@@ -28,7 +28,7 @@ interface Pair {
 }
 
 /** Somebody to ask, and the records that are there to be read. */
-interface Place {
+export interface Place {
 	tenant: Tenant
 	ids: string[]
 }
@@ -71,8 +71,8 @@ export async function measureRecordGrowth(
 	const before = residentBytes(hosted.pid, 'workerd')
 	const [few, many] = await hosted.client.provision(2)
 	if (few === undefined || many === undefined) throw new Error('no tenants were made')
-	const small = { hosted, places: [await fill(hosted.client, few, fewRecords)] }
-	const large = [{ hosted, places: [await fill(hosted.client, many, options.large)] }]
+	const small = { hosted, places: [await fill(hosted.client, few, fewRecords, 300)] }
+	const large = [{ hosted, places: [await fill(hosted.client, many, options.large, 300)] }]
 	const compared = await compare({ small, large }, options)
 	const memory = { before, after: residentBytes(hosted.pid, 'workerd'), held: options.large }
 	return { contestant: name, of: 'records of a tenant', small: fewRecords, large: options.large, ...compared, memory }
@@ -119,13 +119,13 @@ export async function measureTenantGrowth(
 }
 
 /** Batches, a few at a time, until the tenant has that many records. */
-async function fill(client: Client, tenant: Tenant, records: number): Promise<Place> {
+export async function fill(client: Client, tenant: Tenant, records: number, recordBytes: 300 | 1000): Promise<Place> {
 	const ids: string[] = []
 	let left = records / batchRecords
 	const work = async () => {
 		while (left > 0) {
 			left -= 1
-			const made = await client.seed(tenant, collection, freshRecords(batchRecords, 300))
+			const made = await client.seed(tenant, collection, freshRecords(batchRecords, recordBytes))
 			// Some of every batch, so that what is read lies all over the table.
 			ids.push(...made.slice(0, Math.ceil((readIdsMax * batchRecords) / records)))
 		}
@@ -209,7 +209,7 @@ export function inOrder(): Choose {
 }
 
 /** Spreads neighbours, so that neither records nor tenants are visited in the order in which they were made. */
-function spread(): Choose {
+export function spread(): Choose {
 	const next = inOrder()
 	return () => next() * 7_919
 }

@@ -9,6 +9,7 @@ import type { FairnessResult } from './fairness.ts'
 import type { Latency } from './figures.ts'
 import type { GrowthResult } from './growth.ts'
 import type { LagResult } from './lag.ts'
+import type { MemoryResult } from './memory.ts'
 import type { PriceResult } from './price.ts'
 import type { RightsResult } from './rights.ts'
 import type { Throughput, ThroughputName } from './throughput.ts'
@@ -36,6 +37,7 @@ export interface Figures extends Record<ThroughputName, ThroughputRound[]> {
 	'growth-records': GrowthResult[]
 	'growth-tenants': GrowthResult[]
 	'cold-starts': ColdStarts[]
+	memory: MemoryResult
 	price: PriceResult
 }
 

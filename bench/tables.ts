@@ -48,6 +48,10 @@ export function workloadTables({ workloads }: Results, label: Label): string[] {
 			],
 			tagged(label('cold-starts'), coldRows(figures('cold-starts'))),
 		),
+		table(
+			['run', 'memory of one isolate, MB', 'seconds', 'live', 'with garbage', 'buffers in it', 'the whole process'],
+			tagged(label('memory'), memoryRows(figures('memory'))),
+		),
 		table(['run', ...priceHead], tagged(label('price'), priceRows(figures('price')))),
 	]
 }
@@ -216,6 +220,15 @@ function coldRows(rounds: Figures['cold-starts'] = []): Rows {
 			spreads(rounds.map((round) => round[contestant][what].next)),
 		]),
 	)
+}
+
+function memoryRows(memory: Figures['memory'] | undefined): Rows {
+	if (!memory) return []
+	const about = `${figure(memory.records)} records, ${Math.round(memory.megabytes)} MB`
+	return memory.phases.map(({ what, seconds, live, total, buffers, resident }) => [
+		`${about}: ${what}`,
+		...[seconds, live, total, buffers, resident].map(figure),
+	])
 }
 
 const priceHead = [

@@ -27,6 +27,7 @@ export function judge({ workloads }: Results): Judged[] {
 		...fairnesses(workloads.fairness?.figures),
 		...growths('growth-records', workloads['growth-records']?.figures),
 		...growths('growth-tenants', workloads['growth-tenants']?.figures),
+		...memories(workloads.memory?.figures),
 		...prices(workloads.price?.figures),
 	]
 }
@@ -129,6 +130,15 @@ function growths(workload: 'growth-records' | 'growth-tenants', contestants: Gro
 			),
 		),
 	)
+}
+
+function memories(memory: Figures['memory'] | undefined): Judged[] {
+	if (!memory) return []
+	const { records, megabytes, heapMegabytesMax } = memory
+	return memory.phases.flatMap(({ what, total }) => {
+		const measure = `memory of an isolate, garbage included, with ${records} records, ${Math.round(megabytes)} MB, ${what}`
+		return atMost('memory', measure, [total], heapMegabytesMax, 'MB')
+	})
 }
 
 function prices(price: Figures['price'] | undefined): Judged[] {

@@ -6,6 +6,7 @@ import { measureFairness } from './fairness.ts'
 import { type GrowthContestant, type GrowthResult, measureRecordGrowth, measureTenantGrowth } from './growth.ts'
 import type { Hosts } from './hosts.ts'
 import { measureLag } from './lag.ts'
+import { measureMemory } from './memory.ts'
 import { takeSerials } from './population.ts'
 import { measurePrice } from './price.ts'
 import type { Figures, ThroughputRound, WorkloadName } from './results.ts'
@@ -130,6 +131,12 @@ export const workloads: { [Name in WorkloadName]: Workload<Figures[Name]> } = {
 			const both = { freehold: await hosts.get('freehold'), limit: await hosts.get('limit') }
 			return measureColdStarts(both, { tenants: 200, rounds })
 		},
+	},
+	memory: {
+		title:
+			'the heap of an isolate whose object holds 1,000,000 records of 1 KB: under load, and while they are exported',
+		each: 'run',
+		measure: ({ hosts, quick, say }) => measureMemory(hosts.dataDir, quick ? 100_000 : 1_000_000, say),
 	},
 	price: {
 		title: 'what a million writes cost at list price, from counted rows, calls and messages',
