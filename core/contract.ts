@@ -354,6 +354,8 @@ export interface SubjectRequest {
 	createdAt: number
 	dueAt: number
 	finishedAt: number | null
+	/** When the person's key was destroyed; null where there was none, or not yet, and absent where older code answers. */
+	keyDestroyedAt?: number | null
 }
 
 /** What an auditor asks the journal for. Times are milliseconds; `until` is not included. */

@@ -22,7 +22,7 @@ interface FieldMap {
 	/** As the schema's `type` has them; empty where it has none. */
 	types: string[]
 	personal: boolean
-	/** Rests under the tenant's own key, which an erasure destroys first. */
+	/** Rests under the tenant's own key, or its data subject's, which an erasure destroys first. */
 	encrypted: boolean
 	subject: boolean
 	unique: boolean
@@ -224,7 +224,7 @@ export function storesOf(region: string, retention: RetentionDays): StoreMap[] {
 		{
 			...object,
 			store: 'shard',
-			holds: 'records with all their fields, encrypted ones under the key of the tenant',
+			holds: 'records with all their fields, encrypted ones under the key of the person or the tenant',
 			kept: 'until deleted, or for the days of the collection',
 		},
 		{
@@ -283,6 +283,12 @@ export function storesOf(region: string, retention: RetentionDays): StoreMap[] {
 			holds:
 				"the tenant's state, the ledger of erasures (opaque ids and keyed hashes), its encryption keys, wrapped, two while one is replaced, and, after a rewind, its name",
 			kept: 'keys and name until an erasure begins; that a tenant was erased, for good',
+		},
+		{
+			...bucket,
+			store: 'keys of data subjects',
+			holds: 'pages of keys under the key of the tenant; whose they are is known in the shard, by a keyed hash',
+			kept: "each until its person is erased, all until the tenant's erasure",
 		},
 		{
 			store: 'queue',

@@ -172,5 +172,5 @@ const stepByStore: Record<StoreCount['store'], ErasureStep> = {
  * stored for a tenant goes below one of these, or an erasure would not find it.
  */
 export function objectPrefixes(tenant: TenantId): string[] {
-	return [`exports/${tenant}/`, `imports/${tenant}/`, `jobs/${tenant}/`]
+	return [`exports/${tenant}/`, `imports/${tenant}/`, `jobs/${tenant}/`, `keys/${tenant}/`]
 }

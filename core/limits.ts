@@ -333,6 +333,17 @@ export const importRunningMsMax = 86_400_000
 /** Imports of one tenant that have not been forgotten. */
 export const importsMax = 20
 
+/** Pages of data subjects' keys that one instance keeps in memory, of 32 KB each. */
+export const keyPagesKept = 64
+/** Such pages that one call may need: an invocation may make 1,000 requests. */
+export const keyPagesPerCallMax = 900
+/** The platform lets a Worker have six connections at a time. */
+export const keyPagesAtOnce = 6
+/** So often a call fetches what it found missing and begins again: what it needs shows while it works. */
+export const keyFetchesMax = 10
+/** Records of one step of the shard's own work that may all need different pages. */
+export const keyedRowsMax = 500
+
 /** A rotation of the master secret reads a tenant's control object at a time; a minute's share of it ends well within a minute. */
 export const rotationMsMax = 20 * 1_000
 /** Tenants of one page, after which is noted how far it has come. */

@@ -37,6 +37,7 @@ const titleByCode: Record<RefusalCode, string> = {
 	history_unavailable: 'The platform keeps no history here',
 	position_pruned: 'The position is older than the journal',
 	tenant_erased: 'The tenant was erased',
+	subject_erased: 'The person was erased',
 	precondition_failed: 'A precondition failed',
 	payload_too_large: 'The body is too large',
 	unsupported_media_type: 'The media type is not supported',

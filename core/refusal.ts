@@ -27,6 +27,7 @@ export const statusByCode = {
 	history_unavailable: 409,
 	position_pruned: 410,
 	tenant_erased: 410,
+	subject_erased: 410,
 	precondition_failed: 412,
 	payload_too_large: 413,
 	unsupported_media_type: 415,

@@ -22,46 +22,58 @@ export function isSealed(value: unknown): value is string {
 	return typeof value === 'string' && value.startsWith(mark)
 }
 
-/** The version of the tenant's key that a sealed text needs. @throws when it is no sealed text */
-export function keyVersionOf(sealed: string): number {
-	const name = /^\0k([1-9][0-9]*)\./.exec(sealed)?.[1]
-	if (name === undefined) throw new Error('a sealed field names no key')
-	return Number(name)
+/** The key that a sealed text needs: a version of the tenant's, or the one in a slot (`core/subject-key.ts`). */
+export type KeyName = { version: number } | { slot: number }
+
+/** @throws when it is no sealed text */
+export function keyNameOf(sealed: string): KeyName {
+	const [, kind, number] = /^\0([ks])([1-9][0-9]*)\./.exec(sealed) ?? []
+	if (number === undefined) throw new Error('a sealed field names no key')
+	return kind === 'k' ? { version: Number(number) } : { slot: Number(number) }
+}
+
+/** The slots that the sealed properties of a stored record name. In JSON nothing but such a property begins like that. */
+export function slotsIn(stored: string): number[] {
+	return Array.from(stored.matchAll(/"\\u0000s([1-9][0-9]*)\./g), ([, slot]) => Number(slot))
 }
 
 /**
  * The key of one record. As every record has its own, random nonces never come near the number at which they could meet.
- * @param fields what `deriveKeys` made of the tenant's key
+ * @param parent what `deriveKeys` made of the tenant's key for fields, or the key of a slot
  */
 export function recordKey(
-	fields: Uint8Array,
+	parent: Uint8Array,
 	{ collection, record }: Pick<FieldPlace, 'collection' | 'record'>,
 ): Uint8Array {
-	return createHmac('sha256', fields)
+	return createHmac('sha256', parent)
 		.update(JSON.stringify([collection, record]))
 		.digest()
 }
 
-/** @param key of the record, of `version` of the tenant's key */
+/** @param key of the record, made of the key of this name */
 export function sealField(
 	key: Uint8Array,
-	version: number,
+	name: KeyName,
 	place: FieldPlace,
 	value: unknown,
 	random: RandomBytes,
 ): string {
 	const bytes = Buffer.from(JSON.stringify(value))
-	return `${mark}k${version}.${sealBytes(key, bytes, contextOf(version, place), random)}`
+	return `${mark}${printName(name)}.${sealBytes(key, bytes, contextOf(name, place), random)}`
 }
 
 /** @throws when the text was not sealed under this key for this place: somebody has changed what is stored */
 export function openField(key: Uint8Array, place: FieldPlace, sealed: string): unknown {
-	const version = keyVersionOf(sealed)
-	const bytes = openBytes(key, sealed.slice(sealed.indexOf('.') + 1), contextOf(version, place))
+	const bytes = openBytes(key, sealed.slice(sealed.indexOf('.') + 1), contextOf(keyNameOf(sealed), place))
 	if (bytes === null) throw new Error('a sealed field does not open at its place')
 	return JSON.parse(bytes.toString('utf8'))
 }
 
-function contextOf(version: number, { tenant, collection, record, property }: FieldPlace): string {
-	return JSON.stringify(['freehold field', version, tenant, collection, record, property])
+function contextOf(name: KeyName, { tenant, collection, record, property }: FieldPlace): string {
+	const key = 'version' in name ? name.version : printName(name)
+	return JSON.stringify(['freehold field', key, tenant, collection, record, property])
+}
+
+function printName(name: KeyName): string {
+	return 'version' in name ? `k${name.version}` : `s${name.slot}`
 }

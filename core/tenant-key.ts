@@ -70,10 +70,16 @@ export interface DerivedKeys {
 	fields: Uint8Array
 	/** Blinds values that are to be found again. */
 	index: Uint8Array
+	/** Seals the pages of subjects' keys. */
+	pages: Uint8Array
 }
 
 export function deriveKeys(key: Uint8Array): DerivedKeys {
-	return { fields: derive(key, 'freehold fields', ''), index: derive(key, 'freehold blind index', '') }
+	return {
+		fields: derive(key, 'freehold fields', ''),
+		index: derive(key, 'freehold blind index', ''),
+		pages: derive(key, 'freehold subject keys', ''),
+	}
 }
 
 /**

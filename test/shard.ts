@@ -14,12 +14,15 @@ import { addKey, type Control, type ControlStore, retireKeys } from '../core/con
 import type { ErasureCall } from '../core/erasure.ts'
 import { mintTenantId, parseRegion, type RandomBytes, type TenantId } from '../core/ids.ts'
 import type { JobWakeUp } from '../core/job.ts'
-import type { Refusal } from '../core/refusal.ts'
+import { type Refusal, refuse } from '../core/refusal.ts'
 import { mintTenantKey, unwrapTenantKey } from '../core/tenant-key.ts'
 import type { Sql } from '../db/shard/sql.ts'
+import { KeyFetch } from '../workers/shard-do/key-fetch.ts'
 import type { KeyOrder } from '../workers/shard-do/key-rotation.ts'
 import { Shard } from '../workers/shard-do/shard.ts'
+import { KeyDestroyed, PagesAbsent } from '../workers/shard-do/subject-keys.ts'
 import { Turn } from '../workers/shard-do/turn.ts'
+import { MemoryPages } from './memory-pages.ts'
 import { nodeSql } from './node-sql.ts'
 
 /** Random bytes that are the same in every run of a seed. */
@@ -65,6 +68,14 @@ export class ShardFixture {
 	control: Control | null = null
 	/** Whether the next change of keys is lost before or after it has reached the control object. */
 	keysFail: 'before' | 'after' | null = null
+	readonly pages = new MemoryPages()
+	readonly keys = new KeyFetch({
+		ensureKey: async () => {},
+		reconsider: async () => refuse('unavailable', 'this tenant has no key'),
+		fetchPages: (pages) => this.shard.keyPages.fetch(pages),
+		hold: () => this.shard.holdKeys(),
+		log: () => {},
+	})
 	readonly #random = seeded(7)
 
 	constructor(options: { sql?: Sql; region?: string; provision?: boolean } = {}) {
@@ -132,7 +143,24 @@ export class ShardFixture {
 		options: { caller?: Caller; idempotency?: Idempotency; tenant?: TenantId } = {},
 	): Promise<Reply<Answer<N>>> {
 		const command = this.command(operation, options)
-		return this.turn().submit(() => this.shard.execute(command))
+		const work = () => this.turn().submit(() => this.shard.execute(command))
+		try {
+			return await work()
+		} catch (error) {
+			if (!(error instanceof PagesAbsent || error instanceof KeyDestroyed)) throw error
+			const fetched = await this.keys.goOn(error, work)
+			return fetched.ok ? fetched.value : { ...fetched, replayed: false, rate: null }
+		}
+	}
+
+	/** The alarm rings, and what the shard's own work missed is fetched, as the object does it. */
+	async ring(): Promise<void> {
+		this.now = Math.max(this.now + 1, this.alarmAt ?? 0)
+		await this.shard.alarm()
+		for (let absent = this.shard.takeAbsent(); absent; absent = this.shard.takeAbsent()) {
+			await this.shard.keyPages.fetch(absent.pages)
+			await this.shard.alarm()
+		}
 	}
 
 	/** The answer of an operation that must not be refused. */
@@ -204,6 +232,7 @@ export class ShardFixture {
 			hashSubject: (subject) => hashOf(`subject ${subject}`),
 			unwrapKey: (wrapped) => unwrapTenantKey([masterSecret], this.tenant, wrapped),
 			changeKeys: (order, epoch) => this.#changeKeys(order, epoch),
+			keyPages: this.pages,
 			deleteAll: async () => {
 				this.deletedAll = true
 			},

@@ -12,6 +12,7 @@ import { erasureWatchedMs } from '../core/limits.ts'
 import type { Monitor } from '../core/monitor.ts'
 import type { RebuildJob, RebuildStep, RebuildStore } from '../core/rebuild.ts'
 import { type RotationStore, rotationSchema } from '../core/rotation.ts'
+import { type KeyPageStore, storedPage } from '../core/subject-key.ts'
 import type { TelemetryMessage } from '../core/telemetry.ts'
 import { type ClaimKind, type OperatorToken, operatorScopes } from './api/ports.ts'
 import type { ErasurePorts } from './queue-consumer/erasure.ts'
@@ -67,6 +68,7 @@ export interface Cell {
 	objects: ErasurePorts['objects']
 	/** The registry's tenants in the order of their ids, after one. */
 	registry(after: TenantId | null, limit: number): Promise<TenantId[]>
+	keyPages: KeyPageStore
 	rebuilds: RebuildStore
 	rotation: RotationStore
 	databaseUrl: string
@@ -98,6 +100,7 @@ export function cellOf(env: Env, region: Region): Cell {
 		overdueErasures: (now) => countOverdue(bucket, now),
 		objects: tenantObjects(bucket),
 		registry: (after, limit) => listTenants(bucket, after, limit),
+		keyPages: keyPageStore(bucket),
 		rebuilds: rebuildStore(bucket),
 		rotation: rotationStore(bucket),
 		databaseUrl: String(binding(env, 'DATABASE_URL', region)),
@@ -230,6 +233,22 @@ function controlStore(bucket: R2Bucket): ControlStore {
 		},
 		replace: async (tenant, control, etag) =>
 			(await bucket.put(nameOf(tenant), JSON.stringify(control), { onlyIf: { etagMatches: etag } })) !== null,
+	}
+}
+
+function keyPageStore(bucket: R2Bucket): KeyPageStore {
+	const nameOf = (tenant: TenantId, number: number) => `keys/${tenant}/${number}.json`
+	return {
+		read: async (tenant, number) => {
+			const object = await bucket.get(nameOf(tenant, number))
+			return object && { page: storedPage.parse(await object.json()), etag: object.etag }
+		},
+		create: async (tenant, number, page) => {
+			const onlyIf = new Headers({ 'If-None-Match': '*' })
+			return (await bucket.put(nameOf(tenant, number), JSON.stringify(page), { onlyIf })) !== null
+		},
+		replace: async (tenant, number, page, etag) =>
+			(await bucket.put(nameOf(tenant, number), JSON.stringify(page), { onlyIf: { etagMatches: etag } })) !== null,
 	}
 }
 

@@ -341,6 +341,7 @@ export function shardPorts(env: Env): TenantShardPorts {
 			if (change === 'retire') await retireKeys(control, tenant, epoch, version, Date.now())
 			else await addKey(control, tenant, version, () => mintTenantKey(master, tenant, version, random))
 		},
+		keyPagesOf: (tenant) => cellOf(env, regionOf(tenant)).keyPages,
 		readControl: async (tenant) => (await cellOf(env, regionOf(tenant)).control.read(tenant))?.control ?? null,
 		log,
 	}

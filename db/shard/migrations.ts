@@ -271,4 +271,32 @@ export const migrations: readonly { id: number; sql: string }[] = [
 			) STRICT;
 		`,
 	},
+	{
+		id: 12,
+		sql: `
+			-- Which key is whose: the slot of a page of keys in the bucket, and an HMAC of the person's id under the key of the first slot.
+			-- The row of a person who was erased stays, without a name, so that no slot is given twice.
+			CREATE TABLE subject_slot (
+				slot INTEGER PRIMARY KEY,
+				subject TEXT UNIQUE
+			) STRICT;
+			-- Keys that are to be destroyed, and the request of erasure that is the reason.
+			CREATE TABLE doomed_key (
+				slot INTEGER PRIMARY KEY,
+				request TEXT NOT NULL
+			) STRICT;
+			-- People whose records are erased once their keys are destroyed.
+			CREATE TABLE subject_erasure (
+				request TEXT PRIMARY KEY,
+				subject TEXT NOT NULL UNIQUE
+			) STRICT, WITHOUT ROWID;
+			ALTER TABLE subject_request ADD COLUMN key_destroyed_at INTEGER;
+
+			-- Records about persons rest under the tenant's key so far.
+			UPDATE collection SET resealing = json_object('cursor', '', 'recordsDone', 0, 'recordsTotal', 0,
+				'startedAt', unixepoch() * 1000, 'finishedAt', NULL)
+			WHERE EXISTS (SELECT 1 FROM json_each(schema, '$.properties') WHERE value ->> '$."x-personal"' = 'encrypted')
+				AND EXISTS (SELECT 1 FROM json_each(schema, '$.properties') WHERE value ->> '$."x-subject"');
+		`,
+	},
 ]

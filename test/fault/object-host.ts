@@ -12,6 +12,7 @@ import type {
 import type { TenantId } from '../../core/ids.ts'
 import { Shard } from '../../workers/shard-do/shard.ts'
 import { Turn } from '../../workers/shard-do/turn.ts'
+import { MemoryPages } from '../memory-pages.ts'
 import { nodeSql } from '../node-sql.ts'
 import type { JournalEntry } from './history.ts'
 import type { World } from './world.ts'
@@ -254,6 +255,7 @@ export class ObjectHost {
 			hashSubject: () => '',
 			unwrapKey: () => null,
 			changeKeys: () => Promise.reject(new Error('nothing is encrypted in this world')),
+			keyPages: new MemoryPages(),
 			deleteAll: () => Promise.reject(new Error('nobody is erased in this world')),
 		})
 		const turn = new Turn({

@@ -6,6 +6,8 @@ const erasureTests = 'test/unit/erasure.test.ts'
 const exportTests = 'test/unit/export.test.ts'
 const keyRotation = 'workers/shard-do/key-rotation.ts'
 const rotationTests = 'test/unit/key-rotation.test.ts'
+const subjectErasing = 'workers/shard-do/subject-erasing.ts'
+const subjectTests = 'test/unit/subject-keys.test.ts'
 const restrictionTests = 'test/unit/restriction.test.ts'
 
 /** Mistakes about what tenants and people have a right to: exports, imports, erasures, restrictions, and the region of their data. */
@@ -117,8 +119,8 @@ export const rightsMutants: Mutant[] = [
 		edits: [
 			{
 				file: 'workers/shard-do/reblinding.ts',
-				find: 'return rows.length < recordsMax ? null',
-				replace: 'return rows.length <= recordsMax ? null',
+				find: 'return rows.length < most ? null',
+				replace: 'return rows.length <= most ? null',
 			},
 		],
 		test: rotationTests,
@@ -180,6 +182,97 @@ export const rightsMutants: Mutant[] = [
 		],
 		test: rotationTests,
 		only: 'the last one never goes',
+	},
+	{
+		name: 'the records of a person go before the key is destroyed',
+		edits: [
+			{
+				file: subjectErasing,
+				find: '				await this.#destroyKeys()\n			}\n			const reply',
+				replace: '			}\n			const reply',
+			},
+		],
+		test: subjectTests,
+		only: 'before the records go',
+	},
+	{
+		name: 'a key is destroyed before the ledger knows of it',
+		edits: [
+			{
+				file: subjectErasing,
+				find: 'const entered = await enterLedger(entry)',
+				replace: 'const entered = entry.request ? { ok: true as const } : await enterLedger(entry)',
+			},
+		],
+		test: subjectTests,
+		only: 'before the records go',
+	},
+	{
+		name: 'what an erasure has begun is not gone on with',
+		edits: [
+			{ file: subjectErasing, find: 'if (this.#requests > 0 || !shard', replace: 'if (this.#requests >= 0 || !shard' },
+		],
+		test: subjectTests,
+		only: 'dies at any step',
+	},
+	{
+		name: 'a destroyed key stays in its page',
+		edits: [
+			{
+				file: 'core/subject-key.ts',
+				find: 'left.fill(0, start, start + keyBytes)',
+				replace: 'left.fill(left[start] ?? 0, start, start + 1)',
+			},
+		],
+		test: subjectTests,
+	},
+	{
+		name: 'a page that somebody changed is taken for written',
+		edits: [
+			{
+				file: 'workers/shard-do/key-pages.ts',
+				find: 'if (await pages.replace(number, vault.sealPage(number, left), found.etag)) return',
+				replace: 'await pages.replace(number, vault.sealPage(number, left), found.etag)\n			return',
+			},
+		],
+		test: subjectTests,
+		only: 'read again',
+	},
+	{
+		name: 'another page takes the place of one that was lost',
+		edits: [
+			{
+				file: 'workers/shard-do/subject-keys.ts',
+				find: 'mint: last === null || number > pageOf(last)',
+				replace: 'mint: last === null || number >= pageOf(last)',
+			},
+		],
+		test: subjectTests,
+		only: 'has lost a page',
+	},
+	{
+		name: 'slots are given on in another epoch',
+		edits: [
+			{
+				file: 'workers/shard-do/subject-keys.ts',
+				find: 'if (page.epoch !== this.#ports.epoch()) slot',
+				replace: 'if (page.epoch > this.#ports.epoch()) slot',
+			},
+		],
+		test: subjectTests,
+		only: 'in another epoch',
+	},
+	{
+		name: 'a key of the tenant is destroyed before the pages have left it',
+		edits: [
+			{
+				file: 'workers/shard-do/shard.ts',
+				find: "if (order.do === 'add' || (await this.keyPages.rewrap()))",
+				replace: "if (order.do !== 'add' || (await this.keyPages.rewrap()))",
+			},
+		],
+		test: subjectTests,
+		only: 'follow a rotation',
 	},
 	{
 		name: 'who works for one region reaches another',

@@ -163,6 +163,16 @@ test('[E1] no file of the stack ever holds an encrypted value, and none but the 
 	})
 	const searched = await client.ok('POST', `${records}/search`, { city: `eq.${secret}` })
 	expect(searched.body.records).toHaveLength(8)
+	const about = { email: { ...encrypted, 'x-unique': true }, person: { type: 'string', 'x-subject': true } }
+	await client.ok('PUT', '/v1/collections/visits', { schema: { properties: about } })
+	const visits = '/v1/collections/visits/records'
+	for (const person of ['u-1', 'u-2'])
+		await client.ok('POST', visits, { email: `${person}-${secret}`, person }, { 'Idempotency-Key': person })
+	const visit = await client.ok('POST', `${visits}/search`, { email: `eq.u-1-${secret}` })
+	const place = `${visits}/${visit.body.records[0].id}`
+	await client.ok('PATCH', place, { email: `u-1-${later}` }, { 'Idempotency-Key': 'visit' })
+	expect((await client.ok('DELETE', '/v1/subjects/u-1')).body.key_destroyed_at).not.toBeNull()
+	expect((await client.send('GET', place)).status).toBe(404)
 	const refused = [
 		await client.send('GET', `${records}?city=eq.${asked}`),
 		await client.send('POST', `${records}/search`, { city: `gt.${asked}` }),
@@ -173,7 +183,7 @@ test('[E1] no file of the stack ever holds an encrypted value, and none but the 
 	]
 	expect(refused.map(({ status }) => status)).toEqual([400, 400, 409, 422, 400, 409])
 	expect(refused.filter(({ text }) => text.includes(String(asked)))).toEqual([])
-	await until('the view to have the records', async () => (await rowsOf(tenant)).record === 9)
+	await until('the view to have the records', async () => (await rowsOf(tenant)).record === 10)
 	expect(await stolen(hidden)).toEqual([])
 	// What is found where it may be shows that the scan finds.
 	const shard = join(stack.stateDir, 'v3', 'do')

@@ -100,6 +100,37 @@ test("a tenant's own key is replaced by a new one in the control object, and wha
 	expect(await verdictOf(clash)).toBe('unique_violation')
 })
 
+test('[E1] what is known about a person needs the control object and a page of keys at a cold start, and is gone with its key', async () => {
+	const tenant = await newTenant('global')
+	const properties = {
+		note: { type: 'string', 'x-personal': 'encrypted' },
+		person: { type: 'string', 'x-subject': true },
+	}
+	expect((await send('PUT', '/v1/collections/notes', tenant.secret, { schema: { properties } })).status).toBe(201)
+	const path = '/v1/collections/notes/records/n'
+	expect((await send('PUT', path, tenant.secret, { note: 'private', person: 'ada' })).status).toBe(201)
+	await evictDurableObject(stubOf(tenant))
+	expect(await (await send('GET', path, tenant.secret)).json()).toMatchObject({ data: { note: 'private' } })
+
+	const { BUCKET: bucket } = env as unknown as { BUCKET: R2Bucket }
+	const page = `keys/${tenant.id}/0.json`
+	const kept = await (await bucket.get(page))?.text()
+	if (kept === undefined) throw new Error('no page of keys')
+	await evictDurableObject(stubOf(tenant))
+	await bucket.delete(page)
+	const unread = await send('GET', path, tenant.secret)
+	expect([unread.status, unread.headers.get('Retry-After')]).toEqual([503, '5'])
+	await bucket.put(page, kept)
+	expect((await send('GET', path, tenant.secret)).status).toBe(200)
+
+	const erased = await send('DELETE', '/v1/subjects/ada', tenant.secret)
+	expect(await erased.json()).toMatchObject({ records: 1, key_destroyed_at: expect.any(String) })
+	expect(await (await bucket.get(page))?.text()).not.toBe(kept)
+	expect((await send('GET', path, tenant.secret)).status).toBe(404)
+	await evictDurableObject(stubOf(tenant))
+	expect((await send('PUT', path, tenant.secret, { note: 'again', person: 'ada' })).status).toBe(201)
+})
+
 test('a shard reads its control object once a cold start, however many requests come at once', async () => {
 	const tenant = await prepare()
 	const command = readOf(tenant)

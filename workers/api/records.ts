@@ -113,7 +113,7 @@ export const recordRoutes: readonly Route[] = [
 				200: { description: 'Replaced', ...written, headers: ['ETag', 'Freehold-Position'] },
 				201: { description: 'Created', ...written, headers: ['Location', 'ETag', 'Freehold-Position'] },
 			},
-			refusals: [...writeRefusals, 'precondition_failed', 'unsupported_media_type'],
+			refusals: [...writeRefusals, 'precondition_failed', 'unsupported_media_type', 'subject_erased'],
 			mutates: true,
 		},
 		async (call) => {
@@ -153,7 +153,7 @@ export const recordRoutes: readonly Route[] = [
 			headers: writeConditions,
 			body: { media: 'application/merge-patch+json', schema: record.shape.data, example: { age: 37 } },
 			answers: { 200: { description: 'Changed', ...written, headers: ['ETag', 'Freehold-Position'] } },
-			refusals: [...writeRefusals, 'precondition_failed', 'unsupported_media_type'],
+			refusals: [...writeRefusals, 'precondition_failed', 'unsupported_media_type', 'subject_erased'],
 			mutates: true,
 		},
 		async (call) => {

@@ -83,7 +83,7 @@ export function showAuditEntry(entry: JournalEntry) {
 }
 
 export function showSubjectRequest(request: SubjectRequest) {
-	const { id, kind, subject, records, actor, createdAt, dueAt, finishedAt } = request
+	const { id, kind, subject, records, actor, createdAt, dueAt, finishedAt, keyDestroyedAt = null } = request
 	return {
 		id,
 		kind,
@@ -93,6 +93,7 @@ export function showSubjectRequest(request: SubjectRequest) {
 		created_at: timeOf(createdAt),
 		due_at: timeOf(dueAt),
 		finished_at: finishedAt === null ? null : timeOf(finishedAt),
+		key_destroyed_at: keyDestroyedAt === null ? null : timeOf(keyDestroyedAt),
 	}
 }
 

@@ -382,6 +382,10 @@ export const subjectReceipt = z
 		created_at: time,
 		due_at: time,
 		finished_at: time.nullable(),
+		key_destroyed_at: time.nullable().openapi({
+			description:
+				'When the key of the person was destroyed, under which encrypted properties rested; null where there was none.',
+		}),
 	})
 	.openapi('SubjectRequest')
 export const restriction = z.object({ restricted: z.boolean(), since: time.nullable() }).openapi('Restriction')

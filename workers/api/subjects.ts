@@ -29,6 +29,7 @@ const request = {
 	created_at: '2026-11-22T19:50:49.120Z',
 	due_at: '2026-12-22T19:50:49.120Z',
 	finished_at: '2026-11-22T19:50:49.120Z',
+	key_destroyed_at: '2026-11-22T19:50:49.080Z',
 }
 const record = {
 	collection: 'people',
@@ -92,7 +93,7 @@ export const subjectRoutes: readonly Route[] = [
 			tag,
 			summary: "Erase one person's records, in all collections",
 			description:
-				'The answer is the receipt. The view and webhooks follow; kept answers with a copy go, and so do exports that were made before. It is entered in the erasure ledger, so that no older copy of the database undoes it.',
+				'The answer is the receipt. The key under which encrypted properties of the person rest is destroyed first, so that no copy opens any more, wherever it is. The view and webhooks follow; kept answers with a copy go, and so do exports that were made before. It is entered in the erasure ledger, so that no older copy of the database undoes it.',
 			params: subjectParams,
 			answers: {
 				200: {
@@ -159,7 +160,7 @@ export const subjectRoutes: readonly Route[] = [
 					200: {
 						description: method === 'put' ? 'Restricted' : 'Not restricted any more',
 						schema: subjectReceipt,
-						example: { ...request, kind: method === 'put' ? 'restriction' : 'release' },
+						example: { ...request, kind: method === 'put' ? 'restriction' : 'release', key_destroyed_at: null },
 						headers: ['Freehold-Position'],
 					},
 				},

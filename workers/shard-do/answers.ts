@@ -1,8 +1,9 @@
 import type { Answer, Command, Idempotency, OperationName, Operations, StoredRecord } from '../../core/contract.ts'
-import { accept, type Outcome } from '../../core/refusal.ts'
+import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { open, seal } from '../../core/seal.ts'
 import type { Idempotencies } from './idempotency.ts'
-import { textToStore } from './records.ts'
+import { textToStore } from './sealing.ts'
+import { KeyDestroyed } from './subject-keys.ts'
 import type { Vault } from './vault.ts'
 import type { Work } from './work.ts'
 
@@ -148,14 +149,13 @@ export function recallAnswer<N extends OperationName>(
 ): Outcome<Answer<N> | null> {
 	const earlier = rows.recall(asked, now)
 	if (!earlier.ok || earlier.value === null) return earlier as Outcome<null>
-	return accept(
-		resting[command.operation.name].restore(
-			JSON.parse(earlier.value) as never,
-			command.operation,
-			asked.seal,
-			vault,
-		) as Answer<N>,
-	)
+	const { restore } = resting[command.operation.name]
+	try {
+		return accept(restore(JSON.parse(earlier.value) as never, command.operation, asked.seal, vault) as Answer<N>)
+	} catch (error) {
+		if (!(error instanceof KeyDestroyed)) throw error
+		return refuse('subject_erased', 'this was done, and the person whom the answer was about was erased since')
+	}
 }
 
 export function rememberAnswer<N extends OperationName>(

@@ -1,7 +1,8 @@
 import type { BatchOperation, BatchWritten } from '../../core/contract.ts'
 import { accept, type Fault, type Outcome, type Refusal, refuse } from '../../core/refusal.ts'
 import { createMany } from './bulk.ts'
-import { createRecord, deleteRecord, etagOf, patchRecord, putRecord } from './records.ts'
+import { createRecord, deleteRecord, etagOf, patchRecord, putRecord, readRecord } from './records.ts'
+import { keyedByPerson, requireKeys } from './sealing.ts'
 import { attempt, type Work } from './work.ts'
 
 /** Steps of checking that one batch may take; 1,000 simple records take a hundredth of it, and it is spent in about a second. */
@@ -14,6 +15,7 @@ const bulkOperationsMin = 4
 export function runBatch(work: Work, takes: { operations: BatchOperation[] }): Outcome<BatchWritten> {
 	const results: BatchWritten['results'] = []
 	const metered = { ...work, meter: { steps: batchStepsMax } }
+	requireKeysOf(work, takes.operations)
 	const bulk = runBulk(metered, takes.operations)
 	if (bulk) return accept(bulk)
 	for (const [index, operation] of takes.operations.entries()) {
@@ -22,6 +24,17 @@ export function runBatch(work: Work, takes: { operations: BatchOperation[] }): O
 		results.push(outcome.value)
 	}
 	return accept({ results, position: work.journal.head })
+}
+
+/** What the operations will need of persons' keys, as far as can be told before the first of them. */
+function requireKeysOf(work: Work, operations: BatchOperation[]): void {
+	for (const [name, asked] of Map.groupBy(operations, ({ collection }) => collection)) {
+		const definition = work.catalog.definition(name)
+		if (!definition || !keyedByPerson(definition.schema)) continue
+		const stored = asked.flatMap(({ op, id = '' }) => (op === 'patch' ? (readRecord(work, definition, id) ?? []) : []))
+		const written = asked.flatMap(({ op, data = '{}' }) => (op === 'delete' ? [] : [data]))
+		requireKeys(work, definition, stored, written)
+	}
 }
 
 /** A batch of nothing but creates in one collection goes by sets; whatever is refused there is asked again one by one. */

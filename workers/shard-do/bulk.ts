@@ -5,8 +5,9 @@ import { rowHash } from '../../core/row-hash.ts'
 import type { SqlValue } from '../../db/shard/sql.ts'
 import { columnsToFill, columnValues } from './columns.ts'
 import type { Definition } from './definition.ts'
-import { readData, textToStore } from './records.ts'
+import { readData } from './records.ts'
 import { refuseData } from './restricted.ts'
+import { textToStore } from './sealing.ts'
 import type { Work } from './work.ts'
 
 /** Characters of JSON bound to one statement; a bound text may take 2 MB, and quoting and UTF-8 can multiply it. */

@@ -1,5 +1,5 @@
 import type { CollectionInfo } from '../../core/contract.ts'
-import { collectionsMax, schemaChangeSyncRecordsMax } from '../../core/limits.ts'
+import { collectionsMax, keyedRowsMax, schemaChangeSyncRecordsMax } from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import { escapeToken } from '../../core/schema/json.ts'
 import { parseSchema, type Schema, sameRules } from '../../core/schema.ts'
@@ -9,6 +9,7 @@ import { type Definition, listDefinitions, saveDefinition, type ValueColumn } fr
 import { unknownCollection } from './records.ts'
 import { refuseDrop } from './restricted.ts'
 import { beginChange, finishChange, journalSchema, stepChange } from './schema-change.ts'
+import { keyedByPerson } from './sealing.ts'
 import { keepsTable } from './snapshot.ts'
 import { createColumnIndex, createIndexes } from './tables.ts'
 import type { Work } from './work.ts'
@@ -123,13 +124,15 @@ function changeSchema(work: Work, present: Definition, schema: Schema, schemaTex
 		return accept({ collection: infoOf(work, present), created: false, position: work.journal.head })
 	}
 	const records = work.journal.totals.records(present.number)
-	const refused = records > 0 ? refuseDecryption(present.schema, schema) : null
+	const refused =
+		records > 0 ? (refuseDecryption(present.schema, schema) ?? refuseNewOwners(present.schema, schema)) : null
 	if (refused) return refused
 	const checks = !sameRules(JSON.parse(present.schemaText), JSON.parse(schemaText))
 	beginChange(work, present, schema, schemaText, records)
-	if (records <= schemaChangeSyncRecordsMax) {
-		const outcome =
-			checks || needsFilling(present, work) ? stepChange(work, present.name, records) : finishChange(work, present.name)
+	const reads = checks || needsFilling(present, work)
+	const atOnce = keyedByPerson(present.schema) && reads ? keyedRowsMax : schemaChangeSyncRecordsMax
+	if (records <= atOnce) {
+		const outcome = reads ? stepChange(work, present.name, records) : finishChange(work, present.name)
 		if (!outcome.ok) return outcome
 	}
 	return accept({ collection: getInfo(work, present.name), created: false, position: work.journal.head })
@@ -144,6 +147,19 @@ function refuseDecryption(before: Schema, after: Schema): Outcome<never> | null 
 			pointer: `/schema/properties/${escapeToken(name)}/x-personal`,
 			detail: 'must stay "encrypted" while the collection has records',
 		})),
+	})
+}
+
+/** Records stay under the keys of those whom they are about: erasing these would destroy what belongs to others by now. */
+function refuseNewOwners(before: Schema, after: Schema): Outcome<never> | null {
+	if (!keyedByPerson(before) || before.subject === null || after.subject === before.subject) return null
+	return refuse('schema_conflict', 'whose keys encrypt the records cannot change while there are records', {
+		errors: [
+			{
+				pointer: `/schema/properties/${escapeToken(before.subject)}/x-subject`,
+				detail: 'must stay while the collection has encrypted records',
+			},
+		],
 	})
 }
 

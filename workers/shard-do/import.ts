@@ -21,9 +21,10 @@ import { createTable, deleteCollection } from './collections.ts'
 import { columnValues } from './columns.ts'
 import { type Definition, loadStaged, stagedCollections } from './definition.ts'
 import { faultsOf, insertJob, type JobRow, jobsOf, listJobs, loadJob, saveJob } from './jobs.ts'
-import { readData, textToStore } from './records.ts'
+import { readData } from './records.ts'
 import { takeOverRestrictions } from './restriction.ts'
 import { journalSchema } from './schema-change.ts'
+import { requireKeys, textToStore } from './sealing.ts'
 import { eraseAgain } from './subjects.ts'
 import { attempt, type Work } from './work.ts'
 
@@ -195,6 +196,12 @@ function fill(work: Work, seq: number, collection: string, step: ImportStep): Ar
 	let rows: SqlValue[][] = []
 	let chars = 0
 	const all: ArchivedRow[] = JSON.parse(step.rows)
+	requireKeys(
+		work,
+		definition,
+		[],
+		all.map(([, , , , data]) => data),
+	)
 	for (const [index, [id, version, createdAt, updatedAt, data]] of all.entries()) {
 		const line = step.firstLine + index
 		const read = readData(work, definition, data)

@@ -3,10 +3,11 @@
  * in one transaction. So what is asked by equality, and kept unique, is at all times answered by an index that has everything.
  */
 import type { JsonObject } from '../../core/json.ts'
+import { keyedRowsMax } from '../../core/limits.ts'
 import { identifier } from '../../db/shard/sql.ts'
 import { columnValue, planColumns } from './columns.ts'
 import { type Definition, saveColumns, type ValueColumn } from './definition.ts'
-import { textFromStore } from './records.ts'
+import { keyedByPerson, requireKeys, textFromStore } from './sealing.ts'
 import { createColumnIndex, dropColumnIndex } from './tables.ts'
 import type { Work } from './work.ts'
 
@@ -30,18 +31,20 @@ export function prepareComing(work: Work, definition: Definition, coming: ValueC
 /** Fills them in the records after one, and answers the last of these; null at the end of the collection. */
 export function fillComing(work: Work, definition: Definition, after: string, recordsMax: number): string | null {
 	const { table, coming } = definition
+	const most = keyedByPerson(definition.schema) ? Math.min(recordsMax, keyedRowsMax) : recordsMax
 	const rows = work.sql.all<{ id: string; data: string }>(
 		`SELECT id, data FROM ${table} WHERE id > ? ORDER BY id LIMIT ?`,
 		after,
-		recordsMax,
+		most,
 	)
+	requireKeys(work, definition, rows)
 	const set = coming.map(({ column }) => `${identifier(column)} = ?`).join(', ')
 	for (const row of rows) {
 		const data = JSON.parse(textFromStore(work, definition, row)) as JsonObject
 		const values = coming.map((column) => columnValue(work, definition, column, data))
 		work.sql.all(`UPDATE ${table} SET ${set} WHERE id = ?`, ...values, row.id)
 	}
-	return rows.length < recordsMax ? null : (rows.at(-1)?.id ?? null)
+	return rows.length < most ? null : (rows.at(-1)?.id ?? null)
 }
 
 /** What comes takes its place. The values before it stay where nobody looks, until the records are sealed anew. */

@@ -12,6 +12,7 @@ import type { SqlValue } from '../../db/shard/sql.ts'
 import { columnsToFill, columnValue, columnValues } from './columns.ts'
 import type { Definition } from './definition.ts'
 import { forgetRestricted, isRestricted, refuseChange, refuseData } from './restricted.ts'
+import { opened, requireKeys, textFromStore, textToStore } from './sealing.ts'
 import { keepRecord } from './snapshot.ts'
 import type { Work } from './work.ts'
 
@@ -69,12 +70,13 @@ export function deleteRecord(
 	return failed ?? accept(deletePresent(work, definition, present))
 }
 
-/** Deletes a record that is there, whether it is restricted or not. */
-export function removeRecord(work: Work, definition: Definition, id: string): void {
+/** Deletes a record that is there, whether it is restricted or not. Answers what rested of it. */
+export function removeRecord(work: Work, definition: Definition, id: string): StoredRecord {
 	const present = readRecord(work, definition, id)
 	if (!present) throw new Error('a record that was just found is not there')
 	deletePresent(work, definition, present)
 	forgetRestricted(work, definition.number, id)
+	return present
 }
 
 export function getRecord(work: Work, takes: { collection: string; id: string }): Outcome<{ record: StoredRecord }> {
@@ -106,6 +108,7 @@ export function listCollectionRecords(work: Work, takes: Operations['record.list
 	)
 	if (!listed.ok) return listed
 	const { next, count } = listed.value
+	requireKeys(work, definition, listed.value.rows)
 	const rows = listed.value.rows.map((row) => opened(work, definition, row))
 	const { select } = takes.query
 	return accept({ records: select ? rows.map((row) => ({ ...row, data: pick(row.data, select) })) : rows, next, count })
@@ -148,28 +151,6 @@ function exposedFields(filter: RawFilter | null, definition: Definition): Fault[
 	if (!definition.schema.encrypted.includes(property)) return []
 	const detail = `is encrypted: ask by POST /v1/collections/${definition.name}/records/search`
 	return [{ pointer: filter.pointer, detail }]
-}
-
-/** A record as its readers see it. */
-export function opened<R extends { id: string; data: string }>(work: Work, definition: Definition, record: R): R {
-	return definition.schema.encrypted.length === 0
-		? record
-		: { ...record, data: textFromStore(work, definition, record) }
-}
-
-/** The text that rests for a record's data, of which `data` is the parsed form. */
-export function textToStore(work: Work, definition: Definition, id: string, text: string, data: JsonObject): string {
-	const { number, schema } = definition
-	if (schema.encrypted.length === 0) return text
-	return work.vault.seal({ collection: number, record: id }, schema.encrypted, data)
-}
-
-export function textFromStore(
-	{ vault }: Work,
-	{ number, schema }: Pick<Definition, 'number' | 'schema'>,
-	{ id, data }: { id: string; data: string },
-): string {
-	return schema.encrypted.length === 0 ? data : vault.open({ collection: number, record: id }, data)
 }
 
 function unknownRecord(): Outcome<never> {

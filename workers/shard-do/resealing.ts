@@ -3,10 +3,12 @@
  * encrypted. Every write seals already, so it goes through the records once, in steps, and reads see no difference.
  */
 import type { JsonObject } from '../../core/json.ts'
-import { isSealed, keyVersionOf } from '../../core/sealed-field.ts'
+import { keyedRowsMax } from '../../core/limits.ts'
+import { isSealed } from '../../core/sealed-field.ts'
 import { identifier } from '../../db/shard/sql.ts'
 import { columnsToFill } from './columns.ts'
 import { type Definition, type Resealing, resealedCollection, saveResealing } from './definition.ts'
+import { keyedByPerson, ownerOf, requireKeys } from './sealing.ts'
 import type { Work } from './work.ts'
 
 /** Records of one step; some 50 ms. */
@@ -42,27 +44,34 @@ export function resealRecords(
 	after: string,
 	recordsMax: number,
 ): { after: string | null; rows: number } {
+	const most = keyedByPerson(definition.schema) ? Math.min(recordsMax, keyedRowsMax) : recordsMax
 	const rows = work.sql.all<{ id: string; data: string }>(
 		`SELECT id, data FROM ${definition.table} WHERE id > ? ORDER BY id LIMIT ?`,
 		after,
-		recordsMax,
+		most,
+	)
+	requireKeys(
+		work,
+		definition,
+		rows,
+		rows.map(({ data }) => data),
 	)
 	const left = leftColumns(work, definition)
 	for (const { id, data } of rows) reseal(work, definition, left, id, data)
-	return { after: rows.length < recordsMax ? null : (rows.at(-1)?.id ?? null), rows: rows.length }
+	return { after: rows.length < most ? null : (rows.at(-1)?.id ?? null), rows: rows.length }
 }
 
 function reseal(work: Work, { number, table, schema }: Definition, left: string[], id: string, text: string): void {
 	const data = JSON.parse(text) as JsonObject
-	const newest = work.vault.newest()
+	const owner = ownerOf(schema, data)
 	const isDone = schema.encrypted.every((name) => {
 		const value = Object.hasOwn(data, name) ? (data[name] ?? null) : null
-		return value === null || (isSealed(value) && keyVersionOf(value) === newest)
+		return value === null || (isSealed(value) && work.vault.isCurrent(owner, value))
 	})
 	if (isDone && left.length === 0) return
 	const place = { collection: number, record: id }
 	const opened = JSON.parse(work.vault.open(place, text)) as JsonObject
-	const stored = work.vault.seal(place, schema.encrypted, opened)
+	const stored = work.vault.seal(place, owner, schema.encrypted, opened)
 	const cleared = left.map((column) => `, ${identifier(column)} = NULL`).join('')
 	work.sql.all(`UPDATE ${table} SET data = ?${cleared} WHERE id = ?`, stored, id)
 }

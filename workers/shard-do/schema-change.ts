@@ -4,9 +4,10 @@ import type { Schema } from '../../core/schema.ts'
 import { identifier } from '../../db/shard/sql.ts'
 import { columnValue, planColumns } from './columns.ts'
 import { type Definition, loadNumbered, type StoredChange, saveDefinition, type ValueColumn } from './definition.ts'
-import { textFromStore, unknownCollection } from './records.ts'
+import { unknownCollection } from './records.ts'
 import { beginResealing } from './resealing.ts'
 import { restrictAnew } from './restriction.ts'
+import { keyedByPerson, requireKeys, textFromStore } from './sealing.ts'
 import { createColumnIndex, createIndexes, dropColumnIndex } from './tables.ts'
 import type { Work } from './work.ts'
 
@@ -61,6 +62,7 @@ export function stepChange(work: Work, name: string, rowsMax: number): Outcome<{
 			cursor,
 			Math.min(pageRows, rowsMax - done),
 		)
+		requireKeys(work, definition, rows)
 		for (const { id, data } of rows) {
 			const value = JSON.parse(textFromStore(work, definition, { id, data })) as Record<string, unknown>
 			faults.push(
@@ -113,7 +115,9 @@ export function finishChange(work: Work, name: string): Outcome<{ done: boolean 
 	const version = definition.version + 1
 	const { number, createdAt } = definition
 	const records = work.journal.totals.records(number)
-	const sealed = next.schema.encrypted.some((property) => !definition.schema.encrypted.includes(property))
+	const sealed =
+		next.schema.encrypted.some((property) => !definition.schema.encrypted.includes(property)) ||
+		keyedByPerson(next.schema) !== keyedByPerson(definition.schema)
 	const revealed = definition.schema.personal.some((property) => !next.schema.personal.includes(property))
 	saveDefinition(work, {
 		name,

@@ -40,6 +40,7 @@ import { isReplacing } from './import.ts'
 import { expireJob, runJobCall } from './job-calls.ts'
 import { JobAnnouncer, overdueJobs } from './jobs.ts'
 import { Journal } from './journal.ts'
+import { KeyPages, type TenantPages } from './key-pages.ts'
 import { followKeys, type KeyOrder, leastVersion } from './key-rotation.ts'
 import { insertKey, validKeyCount } from './keys.ts'
 import { costOf, ruleOf } from './operations.ts'
@@ -47,7 +48,16 @@ import { PageReader } from './pull.ts'
 import { Rate } from './rate.ts'
 import { hasComeBack, readStanding, takeOver } from './rewind.ts'
 import { Segments } from './segments.ts'
-import { applyLedger } from './subjects.ts'
+import {
+	beginErasure,
+	doomedKeys,
+	type ErasureEntry,
+	isErasing,
+	noteDestroyed,
+	planErasure,
+} from './subject-destruction.ts'
+import type { PagesAbsent } from './subject-keys.ts'
+import { applyLedger, finishErasures } from './subjects.ts'
 import { survey } from './survey.ts'
 import { insertTenant, isSame, noteHold, readTenant, type TenantRow } from './tenant.ts'
 import { Upkeep } from './upkeep.ts'
@@ -76,6 +86,8 @@ export interface ShardPorts {
 	 * left. Resolves once the shard was held against the control object again.
 	 */
 	changeKeys(order: KeyOrder, epoch: number): Promise<void>
+	/** Where the keys of this tenant's data subjects lie. */
+	keyPages: TenantPages
 	/** Empties the storage for good, the alarm included. */
 	deleteAll(): Promise<void>
 }
@@ -91,6 +103,7 @@ export class Shard {
 	readonly #ports: ShardPorts
 	readonly #catalog: Catalog
 	readonly #vault: Vault
+	readonly keyPages: KeyPages
 	readonly #idempotencies: Idempotencies
 	readonly #pages: PageReader
 	readonly #rate = new Rate()
@@ -104,12 +117,16 @@ export class Shard {
 	/** What else wants the alarm. */
 	readonly #duties: readonly Duty[]
 	readonly #upkeep: Upkeep
+	/** Whether a person's key may have to be destroyed, or records whose key was; true until a look has found none. */
+	#erasesSubjects = true
 
 	constructor(ports: ShardPorts) {
 		this.#ports = ports
 		this.#storage = new StorageGauge(ports.sql)
 		this.#catalog = new Catalog(ports.sql, ports.random)
-		this.#vault = new Vault({ ...ports, tenant: () => this.#catalog.tenant().id })
+		const epoch = () => this.#catalog.tenant().epoch
+		this.#vault = new Vault({ ...ports, tenant: () => this.#catalog.tenant().id, epoch })
+		this.keyPages = new KeyPages({ ...ports, pages: ports.keyPages, vault: this.#vault, epoch })
 		this.#pages = new PageReader(ports.sql, this.#catalog)
 		this.#idempotencies = new Idempotencies(ports.sql)
 		this.#segments = new Segments(ports.sql)
@@ -132,13 +149,14 @@ export class Shard {
 		return ruleOf(name).does === 'write'
 	}
 
-	execute<N extends OperationName>(command: Command<N>): Reply<Answer<N>> {
+	/** @param isPaid whether the request's cost was taken before */
+	execute<N extends OperationName>(command: Command<N>, isPaid = false): Reply<Answer<N>> {
 		const now = this.#ports.clock()
 		const { operation } = command
 		const caller = this.#authorise(command, now)
 		if (!caller.ok) return { ...caller, replayed: false, rate: null }
 		const { state, retryAfter } = this.#rate.take(
-			costOf(operation as Operation),
+			isPaid ? 0 : costOf(operation as Operation),
 			caller.value.tenant.requests_per_second,
 			now,
 		)
@@ -164,10 +182,76 @@ export class Shard {
 		})
 		if (operation.name === 'collection.put') this.#upkeep.schemaChanged()
 		if (operation.name === 'rotation.start') this.#upkeep.rotationChanged()
+		if (operation.name === 'subject.erase') this.#erasesSubjects = true
 		if (operation.name === 'subject.release') this.#upkeep.retentionChanged()
 		if (operation.name.startsWith('webhook.')) this.#webhooks.forget()
 		if (outcome.ok) this.#arm()
 		return { ...outcome, ...rest }
+	}
+
+	/**
+	 * What has to be noted in the ledger before the key of a person is destroyed; null where there is no key, or where the request
+	 * is refused or has been answered before. Takes what the request costs.
+	 */
+	planErasure(command: Command<'subject.erase'>, isPaid: boolean): Reply<ErasureEntry | null> {
+		const now = this.#ports.clock()
+		const caller = this.#authorise(command, now)
+		if (!caller.ok) return { ...caller, replayed: false, rate: null }
+		const cost = isPaid ? 0 : costOf(command.operation as Operation)
+		const { state, retryAfter } = this.#rate.take(cost, caller.value.tenant.requests_per_second, now)
+		const rest = { replayed: false, rate: command.caller.kind === 'key' ? state : null }
+		if (retryAfter !== null) return { ...refuse('rate_limited', 'too many requests', { retryAfter }), ...rest }
+		const earlier = command.idempotency ? this.#idempotencies.recall(command.idempotency, now) : accept(null)
+		if (!earlier.ok || earlier.value !== null) return { ...accept(null), ...rest }
+		return { ...accept(planErasure(this.#workFor(command, now), command.operation.subject)), ...rest }
+	}
+
+	/** Runs in a turn, as a write does, and so do the next two. */
+	beginErasure(command: Command<'subject.erase'>, entry: ErasureEntry): void {
+		const work = this.#workFor(command, this.#ports.clock())
+		this.#ports.sql.transaction(() => beginErasure(work, entry, command.operation.subject))
+		this.#erasesSubjects = true
+		this.#arm()
+	}
+
+	/** Slots whose keys are to be destroyed. */
+	doomedKeys(): number[] {
+		return this.#journal ? doomedKeys(this.#ports.sql) : []
+	}
+
+	keysDestroyed(slots: readonly number[]): void {
+		if (this.#journal) noteDestroyed(this.#systemWork(this.#journal), slots)
+	}
+
+	/** Erases the records of those whose keys were destroyed. */
+	finishErasures(): void {
+		if (!this.#journal || this.#isFenced()) return
+		const work = this.#systemWork(this.#journal)
+		this.#sealed(work, () => finishErasures(work))
+		this.#arm()
+	}
+
+	/** Whether keys are to be destroyed, or records erased whose key was; asks storage only where that may be. */
+	erasesSubjects(): boolean {
+		if (!this.#erasesSubjects || !this.#journal || this.#isFenced()) return false
+		this.#erasesSubjects = isErasing(this.#ports.sql)
+		return this.#erasesSubjects
+	}
+
+	/** Until what this answers is called, keys that were fetched stay in memory. */
+	holdKeys(): () => void {
+		return this.#vault.subjects.hold()
+	}
+
+	/** Keys that the shard's own work missed at the last look; told once. */
+	takeAbsent(): PagesAbsent | null {
+		return this.#upkeep.takeAbsent()
+	}
+
+	/** Makes the next page of keys while there is room in the last one. */
+	async makeKeysAhead(): Promise<void> {
+		const page = this.#vault.subjects.takeAhead()
+		if (page && !this.#isFenced()) await this.keyPages.fetch([page])
 	}
 
 	/**
@@ -199,7 +283,7 @@ export class Shard {
 	/** What a rewind must leave as it is, refused where nothing may change. */
 	standing(): Outcome<{ tenant: TenantRow; standing: Standing }> {
 		if (!this.#journal || this.#isFenced()) return tenantErased()
-		return readStanding(this.#workOf(this.#journal, { now: this.#ports.clock(), actor: 'system', request: null }))
+		return readStanding(this.#systemWork(this.#journal))
 	}
 
 	/** Whether this very rewind is what brought the database back. */
@@ -220,7 +304,9 @@ export class Shard {
 				keys.map(({ version }) => version),
 			)
 			if (areKeysNews) this.#upkeep.rotationChanged()
-			if (!applyLedger(work, ledger) && !isHoldNews && !areKeysNews) return
+			const isLedgerNews = applyLedger(work, ledger)
+			if (isLedgerNews) this.#erasesSubjects = true
+			if (!isLedgerNews && !isHoldNews && !areKeysNews) return
 			seal(work)
 			this.#arm()
 		})
@@ -323,7 +409,7 @@ export class Shard {
 		if (own.id !== tenant || own.shard !== shard) return { kind: 'refused', reason: 'unknown_shard' }
 		const present = journal.segments.rebuildEntry(id, askedAt - clockSkewMsMax, journal.head)
 		if (present !== null) return { kind: 'accepted', seq: present }
-		const work = this.#workOf(journal, { now: this.#ports.clock(), actor: 'system', request: null })
+		const work = this.#systemWork(journal)
 		const outcome = attempt(work, () => {
 			const seq = journal.append({ op: 'rebuild', collection: null, id, version: null })
 			seal(work)
@@ -355,7 +441,10 @@ export class Shard {
 		const reply = Shard.reports(request.call.name) ? this.#sealed(work, run) : run()
 		if (reply.ok) this.#jobs.heard(request.job, now)
 		// Collections may have come in, whose records have an age already.
-		if (request.call.name === 'import.report') this.#upkeep.schemaChanged()
+		if (request.call.name === 'import.report') {
+			this.#upkeep.schemaChanged()
+			this.#erasesSubjects = true
+		}
 		return reply as JobReply<N>
 	}
 
@@ -430,8 +519,10 @@ export class Shard {
 		// While the messages were on their way, an erasure may have begun.
 		if (!this.#upkeep.isRotating || this.#journal !== journal || this.#isFenced()) return
 		const order = this.#upkeep.rotate(work)
-		// Whatever else rests under an older key has to follow before the order to retire it.
-		if (order) await this.#ports.changeKeys(order, epoch)
+		if (!order) return
+		// What is not in the shard rests under the older key, too.
+		if (order.do === 'add' || (await this.keyPages.rewrap())) await this.#ports.changeKeys(order, epoch)
+		else this.#ports.arm(now + 1)
 	}
 
 	#expireJobs(journal: Journal, now: number): void {
@@ -480,6 +571,10 @@ export class Shard {
 		if (!this.#journal) throw new Error('the shard is not provisioned')
 		const actor = caller.kind === 'key' ? `key:${caller.id}` : `operator:${caller.name}`
 		return this.#workOf(this.#journal, { now, actor, request })
+	}
+
+	#systemWork(journal: Journal): Work {
+		return this.#workOf(journal, { now: this.#ports.clock(), actor: 'system', request: null })
 	}
 
 	#workOf(journal: Journal, origin: Pick<Work, 'now' | 'actor' | 'request'>): Work {

@@ -5,9 +5,10 @@
  * position alone and not on when it is read, which is why a step can be repeated after any crash.
  */
 import type { ExportCursor, ExportPage } from '../../core/job.ts'
-import { exportPageBytes, exportPageRecordsMax } from '../../core/limits.ts'
+import { exportPageBytes, exportPageRecordsMax, keyedRowsMax } from '../../core/limits.ts'
 import { parseSchema } from '../../core/schema.ts'
 import { identifier, type Sql, type SqlValue } from '../../db/shard/sql.ts'
+import { keyedByPerson } from './sealing.ts'
 import type { Segments } from './segments.ts'
 import type { Work } from './work.ts'
 
@@ -94,6 +95,8 @@ function readCollection(
 	cursor: ExportCursor,
 ): ExportPage {
 	const table = identifier(`c_${number}`)
+	const kept = keepingOf(schema)
+	const rowsMax = kept === 'by person' ? keyedRowsMax : exportPageRecordsMax
 	// First the sizes, because a page is bounded by bytes and the engine would refuse a text that is too long.
 	const ahead = sql.all<{ id: string; bytes: number }>(
 		`SELECT id, CASE WHEN seq <= ? THEN octet_length(data) + ${lineBytes} ELSE 0 END AS bytes FROM ${table} WHERE id > ?
@@ -103,7 +106,7 @@ function readCollection(
 		cursor.after,
 		number,
 		cursor.after,
-		exportPageRecordsMax,
+		rowsMax,
 	)
 	let bytes = 0
 	// The first goes along whatever its size, which is limited.
@@ -113,7 +116,7 @@ function readCollection(
 	})
 	// A record that was replaced is there twice, as it was and as it is; both belong to one page.
 	const last = (fits === -1 ? ahead.at(-1) : ahead[fits - 1])?.id ?? cursor.after
-	const ended = fits === -1 && ahead.length < exportPageRecordsMax
+	const ended = fits === -1 && ahead.length < rowsMax
 	const columns = 'id, version, created_at, updated_at, data'
 	const rows = {
 		text: `SELECT ${columns} FROM ${table} WHERE id > ? AND id <= ? AND seq <= ?
@@ -121,7 +124,7 @@ function readCollection(
 		bindings: [cursor.after, last, seq, number, cursor.after, last],
 	}
 	const next = ended ? { source: cursor.source + 1, after: '' } : { source: cursor.source, after: last }
-	const printed = encrypts(schema) ? printOpened({ sql, vault }, number, rows) : printLines(sql, rows)
+	const printed = kept !== 'open' ? printOpened({ sql, vault }, number, rows) : printLines(sql, rows)
 	return { collection: name, schema, ...printed, next, ended }
 }
 
@@ -150,6 +153,10 @@ function printOpened({ sql, vault }: SnapshotPorts, collection: number, { text, 
 		`SELECT * FROM (${text}) ORDER BY id`,
 		...bindings,
 	)
+	vault.subjects.require(
+		[],
+		rows.map(({ data }) => data),
+	)
 	const lines = rows.map(({ id, version, created_at: createdAt, updated_at: updatedAt, data }) => {
 		const [created, updated] = [createdAt, updatedAt].map((at) => new Date(at).toISOString())
 		const opened = vault.open({ collection, record: id }, data)
@@ -158,9 +165,10 @@ function printOpened({ sql, vault }: SnapshotPorts, collection: number, { text, 
 	return { lines: new Uint8Array(Buffer.from(lines.join(''))), records: rows.length }
 }
 
-function encrypts(schema: string): boolean {
+function keepingOf(schema: string): 'open' | 'by tenant' | 'by person' {
 	const parsed = parseSchema(JSON.parse(schema))
-	return parsed.ok && parsed.value.encrypted.length > 0
+	if (!parsed.ok || parsed.value.encrypted.length === 0) return 'open'
+	return keyedByPerson(parsed.value) ? 'by person' : 'by tenant'
 }
 
 /** RFC 3339 with milliseconds, by whole numbers only. */

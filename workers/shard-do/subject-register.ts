@@ -13,9 +13,10 @@ interface Row {
 	created_at: number
 	due_at: number
 	finished_at: number | null
+	key_destroyed_at: number | null
 }
 
-const columns = 'id, kind, subject, records, actor, created_at, due_at, finished_at'
+const columns = 'id, kind, subject, records, actor, created_at, due_at, finished_at, key_destroyed_at'
 
 /** Opens a request about a person and answers its id. What is done at once is finished with it; reading goes on page by page. */
 export function openRequest(work: Work, kind: SubjectRequestKind, subject: string): string {
@@ -24,19 +25,25 @@ export function openRequest(work: Work, kind: SubjectRequestKind, subject: strin
 	return id
 }
 
-export function insertRequest(work: Work, row: Pick<Row, 'id' | 'kind' | 'subject' | 'created_at'>): void {
+/** What is done at once is finished with it. */
+export function insertRequest(
+	work: Work,
+	row: Pick<Row, 'id' | 'kind' | 'subject' | 'created_at'>,
+	isDone = row.kind !== 'access',
+): void {
 	work.sql.all(
-		`INSERT INTO subject_request (${columns}) VALUES (?, ?, ?, 0, ?, ?, ?, ?)`,
+		`INSERT INTO subject_request (${columns}) VALUES (?, ?, ?, 0, ?, ?, ?, ?, NULL)`,
 		...[row.id, row.kind, row.subject, work.actor, row.created_at, row.created_at + subjectDueMs],
-		row.kind === 'access' ? null : work.now,
+		isDone ? work.now : null,
 	)
 }
 
 /** Notes how many records a request that is done at once was about, and answers its receipt. */
 export function settleRequest(work: Work, id: string, records: number): SubjectRequest {
 	const [row] = work.sql.all<Row>(
-		`UPDATE subject_request SET records = ? WHERE id = ? RETURNING ${columns}`,
+		`UPDATE subject_request SET records = ?, finished_at = coalesce(finished_at, ?) WHERE id = ? RETURNING ${columns}`,
 		records,
+		work.now,
 		id,
 	)
 	if (!row) throw new Error('a request that was just opened is not there')
@@ -57,6 +64,7 @@ export function listSubjectRequests(
 }
 
 function requestOf(row: Row): SubjectRequest {
-	const { id, kind, subject, records, actor, created_at: createdAt, due_at: dueAt, finished_at: finishedAt } = row
-	return { id, kind, subject, records, actor, createdAt, dueAt, finishedAt }
+	const { id, kind, subject, records, actor, created_at: createdAt, due_at: dueAt } = row
+	const { finished_at: finishedAt, key_destroyed_at: keyDestroyedAt } = row
+	return { id, kind, subject, records, actor, createdAt, dueAt, finishedAt, keyDestroyedAt }
 }

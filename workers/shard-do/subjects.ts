@@ -2,13 +2,16 @@ import type { Answer, Operations, SubjectRequest } from '../../core/contract.ts'
 import type { Control } from '../../core/control.ts'
 import { bodyBytesMax } from '../../core/limits.ts'
 import { accept, type Outcome } from '../../core/refusal.ts'
+import { slotsIn } from '../../core/sealed-field.ts'
 import { fieldExpression } from '../../db/shard/list.ts'
-import { listSubjectDefinitions, loadNumbered, subjectFields } from './definition.ts'
+import { type Definition, listSubjectDefinitions, loadNumbered, subjectFields } from './definition.ts'
 import { clearExport } from './export.ts'
 import { dropAnswersAbout } from './idempotency.ts'
 import { listJobs } from './jobs.ts'
-import { opened, removeRecord } from './records.ts'
+import { removeRecord } from './records.ts'
 import { restrictedRecordsOf } from './restricted.ts'
+import { opened } from './sealing.ts'
+import { begunErasure, doomKeys, endErasure, openErasures } from './subject-destruction.ts'
 import { idsOf, subjectsOf } from './subject-records.ts'
 import { insertRequest, openRequest, settleRequest } from './subject-register.ts'
 import type { Work } from './work.ts'
@@ -34,15 +37,24 @@ export function readSubject(work: Work, takes: Operations['subject.read']['takes
 
 /**
  * Erases one person's records in all collections, with what else holds copies of them: kept answers of patches, and exports,
- * which were made before. Each record leaves by an entry of its own, which the view and webhooks follow.
+ * which were made before. Each record leaves by an entry of its own, which the view and webhooks follow. A person who has a
+ * key loses that first (`beginErasure`).
  */
 export function eraseSubject(
 	work: Work,
 	takes: Operations['subject.erase']['takes'],
 ): Outcome<Answer<'subject.erase'>> {
-	const id = openRequest(work, 'erasure', takes.subject)
+	const id = begunErasure(work, takes.subject) ?? openRequest(work, 'erasure', takes.subject)
 	const receipt = eraseRecords(work, id, takes.subject)
 	return accept({ receipt, position: work.journal.head })
+}
+
+/** Erases the records of those whose keys were destroyed, where nobody has come to it: the request ended before. */
+export function finishErasures(work: Work): void {
+	for (const { request, subject, actor } of openErasures(work.sql)) {
+		const origin = { ...work, actor }
+		eraseRecords(origin, request, subject)
+	}
 }
 
 /**
@@ -88,15 +100,19 @@ function eraseRecords(work: Work, request: string, subject: string): SubjectRequ
 	for (const job of listJobs(work.sql, 'export', '', exportsListed))
 		if (job.state !== 'clearing') clearExport(work, job)
 	let records = 0
+	const slots = new Set<number>()
+	const remove = (definition: Definition, id: string) => {
+		for (const slot of slotsIn(removeRecord(work, definition, id).data)) slots.add(slot)
+	}
 	for (const definition of listSubjectDefinitions(work.sql)) {
 		const ids = idsOf(work.sql, definition, subject)
-		for (const id of ids) removeRecord(work, definition, id)
+		for (const id of ids) remove(definition, id)
 		if (ids.length > 0) dropAnswersAbout(work.sql, ids)
 		records += ids.length
 	}
 	// A schema may have stopped saying whose they are while they were restricted.
 	for (const { number, id } of restrictedRecordsOf(work.sql, subject)) {
-		removeRecord(work, loadNumbered(work.sql, number), id)
+		remove(loadNumbered(work.sql, number), id)
 		dropAnswersAbout(work.sql, [id])
 		records += 1
 	}
@@ -104,6 +120,9 @@ function eraseRecords(work: Work, request: string, subject: string): SubjectRequ
 		work.sql.all('DELETE FROM restriction WHERE subject = ?', subject)
 		work.catalog.change()
 	}
+	// They came while the key was being destroyed, or with a copy from before.
+	doomKeys(work, request, slots)
+	endErasure(work, request)
 	work.journal.append({ op: 'erasure', collection: null, id: request, version: null })
 	return settleRequest(work, request, records)
 }

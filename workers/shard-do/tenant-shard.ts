@@ -23,15 +23,17 @@ import type { JobCallName, JobReply, JobRequest } from '../../core/job.ts'
 import { pooled } from '../../core/random.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import type { Rewinding, RewindOrder, Rewound } from '../../core/rewind.ts'
+import type { KeyPageStore } from '../../core/subject-key.ts'
 import type { WrappedKey } from '../../core/tenant-key.ts'
 import { Admission } from './admission.ts'
+import { KeyFetch } from './key-fetch.ts'
 import type { KeyOrder } from './key-rotation.ts'
 import { objectSql } from './object-sql.ts'
 import { beginRestored } from './restore.ts'
 import { type History, rewind } from './rewind.ts'
 import { Shard } from './shard.ts'
+import { SubjectErasing } from './subject-erasing.ts'
 import { Turn } from './turn.ts'
-import { KeyAbsent } from './vault.ts'
 
 /** What `workers/main.ts` gives the object: the way to the consumer and to the log. */
 export interface TenantShardPorts {
@@ -50,6 +52,8 @@ export interface TenantShardPorts {
 	ensureKey(tenant: TenantId): Promise<void>
 	/** Adds a version to the tenant's keys, or destroys those before one. */
 	changeKeys(tenant: TenantId, order: KeyOrder, epoch: number): Promise<void>
+	/** Where the keys of data subjects lie. */
+	keyPagesOf(tenant: TenantId): KeyPageStore
 	/** Reads the control object of this object's tenant. */
 	readControl(tenant: TenantId): Promise<Control | null>
 	log(level: 'info' | 'error', event: string, fields: Record<string, string | number | boolean | null>): void
@@ -70,6 +74,8 @@ export class TenantShard<Env> extends DurableObject<Env> {
 	readonly #turn: Turn
 	readonly #admission: Admission
 	readonly #ports: TenantShardPorts
+	readonly #keys: KeyFetch
+	readonly #erasing: SubjectErasing
 	/** The position that followers were told last; a new follower is told its own. */
 	#told = 0
 	/** Counts from the start of this instance. */
@@ -99,6 +105,11 @@ export class TenantShard<Env> extends DurableObject<Env> {
 				await ports.changeKeys(this.#tenant(), order, epoch)
 				await this.#admission.reconsider()
 			},
+			keyPages: {
+				read: (page) => this.#pages().read(this.#tenant(), page),
+				create: (page, made) => this.#pages().create(this.#tenant(), page, made),
+				replace: (page, changed, etag) => this.#pages().replace(this.#tenant(), page, changed, etag),
+			},
 			deleteAll: () => ctx.storage.deleteAll(),
 		})
 		this.#admission = new Admission({
@@ -116,6 +127,19 @@ export class TenantShard<Env> extends DurableObject<Env> {
 			},
 			failed: () => this.#shard.failed(),
 		})
+		this.#keys = new KeyFetch({
+			ensureKey: () => ports.ensureKey(this.#tenant()),
+			reconsider: () => this.#admission.reconsider(),
+			fetchPages: (pages) => this.#shard.keyPages.fetch(pages),
+			hold: () => this.#shard.holdKeys(),
+			log: (event, error) => ports.log('error', event, { shard: ctx.id.name ?? null, error }),
+		})
+		this.#erasing = new SubjectErasing({
+			shard: this.#shard,
+			submit: (run) => this.#turn.submit(run),
+			enterLedger: (entry) => ports.enterLedger(this.#tenant(), entry),
+			keys: this.#keys,
+		})
 	}
 
 	async execute<N extends OperationName>(command: Command<N>): Promise<Reply<Answer<N>>> {
@@ -126,16 +150,17 @@ export class TenantShard<Env> extends DurableObject<Env> {
 		try {
 			return await this.#execute(command)
 		} catch (error) {
-			if (!(error instanceof KeyAbsent)) throw error
-			const fetched = await this.#withKeys(error, () => this.#execute(command))
+			const fetched = await this.#keys.goOn(error, () => this.#execute(command, true))
 			return fetched.ok ? fetched.value : { ...fetched, replayed: false, rate: null }
 		}
 	}
 
-	async #execute<N extends OperationName>(command: Command<N>): Promise<Reply<Answer<N>>> {
-		if (!Shard.writes(command.operation.name)) return this.#shard.execute(command)
-		const reply = await this.#turn.submit(() => this.#shard.execute(command))
-		return command.operation.name === 'subject.erase' ? this.#enterLedger(reply) : reply
+	async #execute<N extends OperationName>(command: Command<N>, isPaid = false): Promise<Reply<Answer<N>>> {
+		if (!Shard.writes(command.operation.name)) return this.#shard.execute(command, isPaid)
+		if (command.operation.name !== 'subject.erase') return this.#turn.submit(() => this.#shard.execute(command, isPaid))
+		// The name of the operation decides what is answered.
+		const erased: Reply<unknown> = await this.#erasing.erase(command as Command<'subject.erase'>, isPaid)
+		return erased as Reply<Answer<N>>
 	}
 
 	async provision(asked: Provisioning): Promise<Outcome<{ head: number }>> {
@@ -195,8 +220,7 @@ export class TenantShard<Env> extends DurableObject<Env> {
 		try {
 			return await run()
 		} catch (error) {
-			if (!(error instanceof KeyAbsent)) throw error
-			const fetched = await this.#withKeys(error, run)
+			const fetched = await this.#keys.goOn(error, run)
 			if (!fetched.ok) throw error
 			return fetched.value
 		}
@@ -259,6 +283,7 @@ export class TenantShard<Env> extends DurableObject<Env> {
 			const admitted = this.#shard.mayBeErased() ? await this.#admission.reconsider() : await this.#admission.ask()
 			if (!admitted.ok) throw new NotAdmitted()
 			await work()
+			await this.#tendKeys()
 			// What the shard wrote by itself is news, too.
 			this.#tellFollowers()
 		} catch (error) {
@@ -270,31 +295,25 @@ export class TenantShard<Env> extends DurableObject<Env> {
 		}
 	}
 
-	/** The erasure of a person is answered once the ledger has it: from then on no older copy of this database undoes it. */
-	async #enterLedger<N extends OperationName>(reply: Reply<Answer<N>>): Promise<Reply<Answer<N>>> {
-		if (!reply.ok) return reply
-		const { receipt } = reply.value as Answer<'subject.erase'>
-		const entry = { request: receipt.id, subject: receipt.subject, at: receipt.createdAt }
-		const entered = await this.#ports.enterLedger(this.#tenant(), entry)
-		return entered.ok ? reply : { ...entered, replayed: false, rate: reply.rate }
-	}
-
-	/** Does work again that missed a key, once the control object was asked for it. */
-	async #withKeys<T>(absent: KeyAbsent, work: () => Promise<T>): Promise<Outcome<T>> {
-		try {
-			// A key that is missed by its version existed once: another one would not open what that one sealed.
-			if (absent.version === null) await this.#ports.ensureKey(this.#tenant())
-			const admitted = await this.#admission.reconsider()
-			return admitted.ok ? accept(await work()) : admitted
-		} catch (error) {
-			if (!(error instanceof KeyAbsent)) throw error
-			this.#ports.log('error', 'key_unread', { shard: this.ctx.id.name ?? null })
-			return refuse('unavailable', 'the key of this tenant cannot be read now', { retryAfter: 5 })
-		}
+	/** What the shard's own work needs of the bucket: keys that it missed, those that are to be destroyed, the next ones. */
+	async #tendKeys(): Promise<void> {
+		const absent = this.#shard.takeAbsent()
+		if (absent)
+			await this.#keys.goOn(absent, async () => {
+				await this.#shard.look()
+				const still = this.#shard.takeAbsent()
+				if (still) throw still
+			})
+		await this.#erasing.goOn()
+		await this.#shard.makeKeysAhead()
 	}
 
 	async #readControl(): Promise<Control | null> {
 		return this.ctx.id.name === undefined ? null : this.#ports.readControl(this.#tenant())
+	}
+
+	#pages(): KeyPageStore {
+		return this.#ports.keyPagesOf(this.#tenant())
 	}
 
 	#tenant(): TenantId {

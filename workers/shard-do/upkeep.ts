@@ -1,5 +1,11 @@
 import type { Checksum } from '../../core/contract.ts'
-import { announceIntervalMs, journalKeptMs, journalSegmentEntriesMax, journalSegmentMs } from '../../core/limits.ts'
+import {
+	announceIntervalMs,
+	journalKeptMs,
+	journalSegmentEntriesMax,
+	journalSegmentMs,
+	keyedRowsMax,
+} from '../../core/limits.ts'
 import { accept } from '../../core/refusal.ts'
 import type { Sql } from '../../db/shard/sql.ts'
 import type { Catalog } from './catalog.ts'
@@ -11,6 +17,8 @@ import { stepResealing } from './resealing.ts'
 import { viewedRecords } from './restricted.ts'
 import { Retention } from './retention.ts'
 import { failChange, stepChange } from './schema-change.ts'
+import { keyedByPerson } from './sealing.ts'
+import { KeyDestroyed, PagesAbsent } from './subject-keys.ts'
 import { stepDigest } from './summing.ts'
 import { readCheckpoint } from './totals.ts'
 import { KeyAbsent } from './vault.ts'
@@ -56,6 +64,8 @@ export class Upkeep {
 	#rotateAt = 0
 	/** When a step that could not be done is tried again, in milliseconds. */
 	#stepAt = 0
+	/** What it lacked. */
+	#absent: PagesAbsent | null = null
 	readonly #retention = new Retention()
 	/** Whether digests have become whole that no checkpoint holds. */
 	#digested = false
@@ -104,7 +114,7 @@ export class Upkeep {
 	 */
 	rotate(work: Work): KeyOrder | null {
 		if (work.now < this.#rotateAt) return this.#keyOrder
-		const step = rotatesOn(work)
+		const step = this.#stepRotation(work)
 		this.#rotating = step !== 'ends'
 		this.#keyOrder = keyOrder(this.#sql)
 		if (step === 'waits') this.#rotateAt = work.now + stepRetryMs
@@ -114,6 +124,17 @@ export class Upkeep {
 	/** Records may go now that could not before. */
 	retentionChanged(): void {
 		this.#retention.changed()
+	}
+
+	/** Keys that a step lacked; told once, and the next ring tries the step again. */
+	takeAbsent(): PagesAbsent | null {
+		const absent = this.#absent
+		this.#absent = null
+		if (absent) {
+			this.#stepAt = 0
+			this.#rotateAt = 0
+		}
+		return absent
 	}
 
 	/** What the view should come to at the head; null while nobody can say. */
@@ -160,9 +181,24 @@ export class Upkeep {
 			if (this.#resealing && work.catalog.snapshot()) this.#stepAt = work.now + stepRetryMs
 			else if (this.#resealing) this.#resealing = this.#sql.transaction(() => resealsOn(work))
 		} catch (error) {
-			if (!(error instanceof KeyAbsent)) throw error
+			if (!this.#lacksKey(error)) throw error
 			this.#stepAt = work.now + stepRetryMs
 		}
+	}
+
+	/** A step writes no entries of the journal: those come with what the control object says. */
+	#stepRotation(work: Work): ReturnType<typeof stepRotation> {
+		try {
+			return work.sql.transaction(() => stepRotation(work))
+		} catch (error) {
+			if (this.#lacksKey(error)) return 'waits'
+			throw error
+		}
+	}
+
+	#lacksKey(error: unknown): boolean {
+		if (error instanceof PagesAbsent) this.#absent = error
+		return error instanceof PagesAbsent || error instanceof KeyAbsent || error instanceof KeyDestroyed
 	}
 
 	/** While writes go on, a checkpoint a second would be one more row to pay; it waits for a ring after the last of them. */
@@ -212,23 +248,14 @@ export class Upkeep {
 function stepsOn(work: Work): boolean {
 	const running = runningChange(work.sql)
 	if (!running) return false
+	const records = keyedByPerson(running.schema) ? keyedRowsMax : changeStepRecords
 	const outcome = attempt(work, () => {
-		const stepped = stepChange(work, running.name, changeStepRecords)
+		const stepped = stepChange(work, running.name, records)
 		if (stepped.ok) seal(work)
 		return stepped
 	})
 	if (!outcome.ok) failChange(work, running, outcome.refusal.errors ?? [])
 	return outcome.ok && !outcome.value.done
-}
-
-/** A step writes no entries of the journal: those come with what the control object says. */
-function rotatesOn(work: Work): ReturnType<typeof stepRotation> {
-	try {
-		return work.sql.transaction(() => stepRotation(work))
-	} catch (error) {
-		if (error instanceof KeyAbsent) return 'waits'
-		throw error
-	}
 }
 
 /** Whether there is more to encrypt after this step. */
