@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { bucketOf } from './histogram.ts'
 import { parseTenantId, type Region, regionOf, type TenantId } from './ids.ts'
 import { telemetryTenantsMax } from './limits.ts'
+import { statusByCode } from './refusal.ts'
 
 export const statusClasses = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
 export type StatusClass = (typeof statusClasses)[number]
@@ -93,7 +94,12 @@ export class Tally {
 	}
 }
 
+/**
+ * A full storage is the tenant's own and is answered as asked, like a 4xx: as a failure of ours, one tenant that goes on writing would
+ * burn the error budget of all.
+ */
 function classOf(status: number): StatusClass {
+	if (status === statusByCode.storage_full) return '4xx'
 	return statusClasses[Math.floor(status / 100) - 1] ?? '5xx'
 }
 

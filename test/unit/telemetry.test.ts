@@ -51,6 +51,16 @@ class Isolate {
 	}
 }
 
+test('a full storage is a refusal of that tenant and no failure of the service', async () => {
+	const isolate = new Isolate()
+	for (const status of [507, 503]) isolate.count({ ...read, status })
+	await isolate.pass(telemetryWindowMs)
+	expect(isolate.sent[0]?.message.routes.map(({ c, n }) => [c, n])).toEqual([
+		['4xx', 1],
+		['5xx', 1],
+	])
+})
+
 test('a window is one message that adds up its requests by route, status class and tenant', async () => {
 	const isolate = new Isolate()
 	const tenant = tenantIn(global)
