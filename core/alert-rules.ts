@@ -1,6 +1,6 @@
 import type { Finding } from './alert.ts'
 import { anomalyOf } from './anomaly.ts'
-import { shardBytesMax } from './limits.ts'
+import { shardFullShare } from './limits.ts'
 import type { Period } from './sli.ts'
 import { sumOf } from './sli.ts'
 import type { SloStatus } from './slo.ts'
@@ -31,22 +31,24 @@ export interface Situation {
 	census: ShardCensus | null
 	/** Null where no probe runs. */
 	probe: { ok: boolean; failed: string | null } | null
-	/** Erasures of tenants that were due a day ago and are not done. */
+	/** Erasures of tenants that were due too long ago and are not done. */
 	erasuresOverdue: number
 	slos: readonly SloStatus[]
 	/** Periods of a quarter of an hour, two weeks back. */
 	quarters: readonly Period[]
+	/** What a shard may hold in this deployment. */
+	shardBytesMax: number
 	now: number
 }
 
 /** What is wrong now. */
 export function findingsOf(situation: Situation): Finding[] {
-	const { census, probe, slos, erasuresOverdue } = situation
+	const { census, probe, slos, erasuresOverdue, shardBytesMax } = situation
 	return [
 		...slos.flatMap(burnsOf),
 		...(census === null
 			? [finding('database_unreachable', "The region's database does not answer the monitor.")]
-			: shardFindings(census)),
+			: shardFindings(census, shardBytesMax)),
 		...(probe?.ok === false ? [finding('probe_failing', `The probe fails at: ${probe.failed ?? 'unknown'}.`)] : []),
 		...(erasuresOverdue > 0
 			? [finding('erasure_overdue', `${erasuresOverdue} erasures are past their due date.`)]
@@ -67,7 +69,7 @@ function burnsOf({ slo, burns }: SloStatus): Finding[] {
 	return fast.length > 0 ? fast : findingFor('ticket', 'slo_burn_slow')
 }
 
-function shardFindings(census: ShardCensus): Finding[] {
+function shardFindings(census: ShardCensus, shardBytesMax: number): Finding[] {
 	const { stalled, worstLagMs, differing, deadLetters, largestBytes } = census
 	const share = largestBytes / shardBytesMax
 	const percent = `The largest shard is at ${Math.floor(share * 100)} % of its limit.`
@@ -76,8 +78,8 @@ function shardFindings(census: ShardCensus): Finding[] {
 			finding('shard_stalled', `${stalled} shards are behind, the furthest by ${Math.round(worstLagMs / 1_000)} s.`),
 		differing > 0 && finding('view_difference', `The view differs from ${differing} shards.`),
 		deadLetters > 0 && finding('dead_letters', `The view has set ${deadLetters} entries aside.`),
-		share > 0.9 && finding('shard_size_90', percent),
-		share > 0.7 && share <= 0.9 && finding('shard_size_70', percent),
+		share >= shardFullShare && finding('shard_size_90', percent),
+		share >= 0.7 && share < shardFullShare && finding('shard_size_70', percent),
 	]
 	return findings.filter((one) => one !== false)
 }

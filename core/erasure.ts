@@ -6,7 +6,6 @@
 import { z } from 'zod'
 import { type Control, tenantIdSchema } from './control.ts'
 import type { TenantId } from './ids.ts'
-import { erasureRunMsMax } from './limits.ts'
 
 /** Asks the consumer to go on with the erasure of a tenant. It carries nothing else: the control object says the rest. */
 export interface ErasureCall {
@@ -142,10 +141,10 @@ export function erasureStatus(control: Control | null, record: ErasureRecord, no
 	}
 }
 
-/** Whether it is still running although it was due a day ago. A legal hold is no delay. */
-export function isOverdue(control: Control | null, record: ErasureRecord, now: number): boolean {
+/** Whether it is still running although it was due longer than `runMsMax` ago. A legal hold is no delay. */
+export function isOverdue(control: Control | null, record: ErasureRecord, now: number, runMsMax: number): boolean {
 	const dueAt = control?.erasure?.dueAt ?? record.requestedAt
-	return erasureStatus(control, record, now) === 'running' && now - dueAt > erasureRunMsMax
+	return erasureStatus(control, record, now) === 'running' && now - dueAt > runMsMax
 }
 
 /** Marks a step as done. What `verify` found left over takes back the steps that should have removed it. */

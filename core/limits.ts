@@ -95,7 +95,7 @@ export const slugCharsMax = 63
 export const requestsPerSecondDefault = 1_000
 /** The bucket refills within this time, so that an eviction, which empties memory, grants nothing worth having. */
 export const rateRefillSeconds = 10
-/** Size of one object's database in production. */
+/** Size of one object's database on the platform. A deployment may draw the line earlier (`SHARD_BYTES_MAX`). */
 export const shardBytesMax = 10_000 * megabyte
 /** Growth is refused above this share of the size, deletes never. */
 export const shardFullShare = 0.9
@@ -309,8 +309,6 @@ export const statusKeptMs = 10_000
 export const auditVerifiedEntries = 10_000
 /** Calls of the shard that one verification makes. */
 export const auditVerificationCallsMax = 20
-/** An erasure that is due takes minutes; one that runs for so long needs a person. */
-export const erasureRunMsMax = 86_400_000
 /** An erasure that made no step for so long is driven on without its shard, which calls every five minutes at the latest. */
 export const erasureForgottenMs = 600_000
 /** For how long after a certificate the bucket is still looked into: longer than any upload takes. */

@@ -31,7 +31,7 @@ export class TestMonitor implements Monitor {
 	/** Since when the last tick asked the database. */
 	since = 0
 
-	constructor(region = 'eu' as Region) {
+	constructor(region = 'eu' as Region, erasureMinutesMax = 1_440) {
 		this.watch = new Watch({
 			region,
 			store: this.store,
@@ -40,6 +40,8 @@ export class TestMonitor implements Monitor {
 				return this.observation
 			},
 			overdueErasures: async () => this.overdue,
+			shardBytesMax: 10_000_000_000,
+			erasureMinutesMax,
 			probe: async () => this.probe ?? { at: this.now, failed: null, writeMs: 5, readMs: 2, viewMs: 900 },
 			hasReceiver: true,
 			mintId: () => `${region}_${mintId(this.now, (bytes) => crypto.getRandomValues(bytes))}`,

@@ -14,6 +14,7 @@ import { addKey, type Control, type ControlStore, retireKeys } from '../core/con
 import type { ErasureCall } from '../core/erasure.ts'
 import { mintTenantId, parseRegion, type RandomBytes, type TenantId } from '../core/ids.ts'
 import type { JobWakeUp } from '../core/job.ts'
+import { shardBytesMax } from '../core/limits.ts'
 import { type Refusal, refuse } from '../core/refusal.ts'
 import { mintTenantKey, unwrapTenantKey } from '../core/tenant-key.ts'
 import type { Sql } from '../db/shard/sql.ts'
@@ -76,6 +77,8 @@ export class ShardFixture {
 		hold: () => this.shard.holdKeys(),
 		log: () => {},
 	})
+	/** What any shard may hold. */
+	shardBytesMax = shardBytesMax
 	readonly #random = seeded(7)
 
 	constructor(options: { sql?: Sql; region?: string; provision?: boolean } = {}) {
@@ -230,6 +233,7 @@ export class ShardFixture {
 				else this.erasureCalls.push(message)
 			},
 			hashSubject: (subject) => hashOf(`subject ${subject}`),
+			shardBytesMax: this.shardBytesMax,
 			unwrapKey: (wrapped) => unwrapTenantKey([masterSecret], this.tenant, wrapped),
 			changeKeys: (order, epoch) => this.#changeKeys(order, epoch),
 			keyPages: this.pages,

@@ -50,6 +50,9 @@ export interface Env {
 	WEBHOOKS_PRIVATE?: string
 	/** Where clients reach this deployment, without a path; empty where no probe is to run. */
 	PUBLIC_URL?: string
+	/** Bytes that a shard may hold, and minutes that a due erasure may take before somebody is told. */
+	SHARD_BYTES_MAX: string
+	ERASURE_MINUTES_MAX: string
 	/** Where alerts are sent, and the secret that signs them, `whsec_…`; absent where nobody is to be told. */
 	ALERT_WEBHOOK_URL?: string
 	ALERT_WEBHOOK_SECRET?: string
@@ -97,7 +100,7 @@ export function cellOf(env: Env, region: Region): Cell {
 		control: controlStore(bucket),
 		bucket: bucketOf(bucket),
 		erasures: erasureStore(bucket),
-		overdueErasures: (now) => countOverdue(bucket, now),
+		overdueErasures: (now) => countOverdue(bucket, now, boundsOf(env).erasureMinutesMax * 60_000),
 		objects: tenantObjects(bucket),
 		registry: (after, limit) => listTenants(bucket, after, limit),
 		keyPages: keyPageStore(bucket),
@@ -196,6 +199,17 @@ export function retentionOf({ RETENTION_DAYS: given }: Env): RetentionDays {
 	return retentionDays.parse(typeof given === 'string' ? JSON.parse(given) : given)
 }
 
+const bounds = z.object({
+	SHARD_BYTES_MAX: z.coerce.number().pipe(z.int().min(1)),
+	ERASURE_MINUTES_MAX: z.coerce.number().pipe(z.int().min(1)),
+})
+
+/** What this deployment calls too large and too late. @throws when a variable is not a whole number above 0, naming it */
+export function boundsOf(env: Env): { shardBytesMax: number; erasureMinutesMax: number } {
+	const read = bounds.parse(env)
+	return { shardBytesMax: read.SHARD_BYTES_MAX, erasureMinutesMax: read.ERASURE_MINUTES_MAX }
+}
+
 const operatorTokens = z.record(
 	z.string().regex(/^[a-z0-9_-]{1,40}$/),
 	z.object({ scope: z.enum(operatorScopes), token: z.string().min(16) }),
@@ -269,7 +283,7 @@ export function bucketOf(bucket: R2Bucket): Bucket {
 }
 
 /** Reads every record of an erasure; those of long ago are done, or have been told of for as long. */
-async function countOverdue(bucket: R2Bucket, now: number): Promise<number> {
+async function countOverdue(bucket: R2Bucket, now: number, runMsMax: number): Promise<number> {
 	const [erasures, registry] = [erasureStore(bucket), controlStore(bucket)]
 	let overdue = 0
 	for (const { id, uploaded } of await listErasures(bucket)) {
@@ -277,7 +291,7 @@ async function countOverdue(bucket: R2Bucket, now: number): Promise<number> {
 		const found = await erasures.read(id)
 		if (!found || found.record.certificate !== null) continue
 		const control = (await registry.read(found.record.tenant))?.control ?? null
-		if (isOverdue(control, found.record, now)) overdue += 1
+		if (isOverdue(control, found.record, now, runMsMax)) overdue += 1
 	}
 	return overdue
 }

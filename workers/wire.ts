@@ -30,6 +30,7 @@ import { postgresStore } from '../db/neon/writer.ts'
 import type { ApiPorts } from './api/ports.ts'
 import { Telemetry } from './api/telemetry.ts'
 import {
+	boundsOf,
 	cellOf,
 	claimName,
 	claimNamed,
@@ -231,6 +232,7 @@ export function monitorPorts(env: Env, name: string): MonitorPorts {
 		region,
 		observe: (since) => observe(database, since),
 		overdueErasures: (now) => cellOf(env, region).overdueErasures(now),
+		...boundsOf(env),
 		probe: url ? { url, operatorToken, fetch: (to, init) => fetch(to, init) } : null,
 		receiver: receiver && secret ? { url: receiver, secret } : null,
 		post: (to, headers, body) => postMessage(to, headers, body, (address, init) => fetch(address, init)),
@@ -323,6 +325,7 @@ export function shardPorts(env: Env): TenantShardPorts {
 	return {
 		announce: (message) => cellOf(env, regionOf(message.tenant)).announce(message),
 		hashSubject: (tenant, subject) => subjectHash(env, tenant, subject),
+		shardBytesMax: boundsOf(env).shardBytesMax,
 		enterLedger: (tenant, entry) => {
 			const keptSince = Date.now() - retentionOf(env).object_history * 86_400_000
 			return enterLedger(cellOf(env, regionOf(tenant)).control, tenant, entry, keptSince)

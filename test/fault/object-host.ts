@@ -10,6 +10,7 @@ import type {
 	WakeUp,
 } from '../../core/contract.ts'
 import type { TenantId } from '../../core/ids.ts'
+import { shardBytesMax } from '../../core/limits.ts'
 import { Shard } from '../../workers/shard-do/shard.ts'
 import { Turn } from '../../workers/shard-do/turn.ts'
 import { MemoryPages } from '../memory-pages.ts'
@@ -253,6 +254,7 @@ export class ObjectHost {
 				if ('head' in message) await this.#ports.announce(message)
 			},
 			hashSubject: () => '',
+			shardBytesMax,
 			unwrapKey: () => null,
 			changeKeys: () => Promise.reject(new Error('nothing is encrypted in this world')),
 			keyPages: new MemoryPages(),

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { ruleNames, runbookOf } from '../../core/alert.ts'
 import { anomalyOf } from '../../core/anomaly.ts'
+import type { Region } from '../../core/ids.ts'
 import { slos } from '../../core/slos.ts'
 import { quiet, TestMonitor } from '../monitor.ts'
 
@@ -115,6 +116,14 @@ test('an erasure past its due date is found within the hour, and is resolved whe
 	monitor.overdue = 0
 	await monitor.minutes(64)
 	expect(monitor.told()).toEqual(['firing erasure_overdue', 'resolved erasure_overdue'])
+})
+
+test('where erasures may take a minute only, one that is late is found in the next', async () => {
+	const monitor = new TestMonitor('eu' as Region, 1)
+	monitor.now += 61_000
+	monitor.overdue = 1
+	await monitor.minute()
+	expect(monitor.told()).toEqual(['firing erasure_overdue'])
 })
 
 test('traffic that breaks with the days before is told, and the usual rise and fall of a day is not', async () => {

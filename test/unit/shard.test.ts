@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { shardFullShare } from '../../core/limits.ts'
 import { hashOf, people, ShardFixture } from '../shard.ts'
 
 const idempotency = { key: 'k', fingerprint: 'f', seal: Buffer.alloc(32, 1).toString('base64url') }
@@ -400,6 +401,35 @@ test('a nearly full shard refuses growth and still deletes', async () => {
 	expect((await fixture.run({ name: 'record.delete', collection: 'people', id: record.id, ifMatch: null })).ok).toBe(
 		true,
 	)
+})
+
+test('a batch that begins with room is stored as a whole, so that a shard that refuses growth is as large as it says', async () => {
+	const fixture = await withPeople()
+	fixture.shardBytesMax = 700_000
+	fixture.restart()
+	const large = (ids: number[]) => ({
+		name: 'batch' as const,
+		operations: ids.map((n) => {
+			const data = JSON.stringify({ email: `${n}@example.com`, text: 'x'.repeat(100_000) })
+			return { op: 'put' as const, collection: 'people', id: `p-${n}`, data }
+		}),
+	})
+	await fixture.ask(large([1, 2, 3, 4, 5, 6, 7, 8, 9]))
+	expect((await fixture.refused(large([10]))).code).toBe('storage_full')
+	expect(fixture.sql.sizeBytes()).toBeGreaterThan(fixture.shardBytesMax * shardFullShare)
+})
+
+test('a shard as large as the deployment lets any be refuses growth, whatever its tenant is allowed', async () => {
+	const fixture = await withPeople()
+	fixture.shardBytesMax = 1_000
+	fixture.restart()
+	const allowed = await fixture.run(
+		{ name: 'tenant.update', limits: { storage_bytes: 10 ** 12 } },
+		{ caller: { kind: 'operator', name: 'ops' } },
+	)
+	expect(allowed).toMatchObject({ ok: true, value: { tenant: { limits: { storage_bytes: 1_000 } } } })
+	const more = { name: 'record.create', collection: 'people', data: '{"email":"b@example.com"}' } as const
+	expect((await fixture.refused(more)).code).toBe('storage_full')
 })
 
 test('a batch is all or nothing and names the operation that failed', async () => {

@@ -1,6 +1,7 @@
 import { env, evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { expect, test } from 'vitest'
 import type { Command } from '../../core/contract.ts'
+import { shardBytesMax } from '../../core/limits.ts'
 import { createApp } from '../../workers/api/app.ts'
 import type { Env } from '../../workers/env.ts'
 import { objectSql } from '../../workers/shard-do/object-sql.ts'
@@ -86,6 +87,7 @@ test('an insert writes its row and its entry, one row per unique or indexed fiel
 			lookAt: () => {},
 			announce: async () => {},
 			hashSubject: () => '',
+			shardBytesMax,
 			unwrapKey: () => null,
 			changeKeys: async () => {},
 			keyPages: new MemoryPages(),

@@ -22,7 +22,7 @@ import { Watch, type WatchPorts } from './watch.ts'
 
 /** What `workers/main.ts` gives the object. */
 export interface MonitorPorts
-	extends Pick<WatchPorts, 'region' | 'observe' | 'overdueErasures'>,
+	extends Pick<WatchPorts, 'region' | 'observe' | 'overdueErasures' | 'shardBytesMax' | 'erasureMinutesMax'>,
 		Pick<DeliveryPorts, 'receiver' | 'post' | 'random'> {
 	/** 26 lower-case letters and digits. */
 	mintSuffix(): string

@@ -26,6 +26,10 @@ export interface WatchPorts {
 	observe(since: number): Promise<Observation | null>
 	/** Counts erasures of tenants that are past their due date. */
 	overdueErasures(now: number): Promise<number>
+	/** What a shard may hold in this deployment. */
+	shardBytesMax: number
+	/** How long a due erasure may take. */
+	erasureMinutesMax: number
 	/** Null where this deployment knows no public address of its own. */
 	probe: (() => Promise<ProbeResult>) | null
 	/** Whether anybody is to be told. */
@@ -36,7 +40,8 @@ export interface WatchPorts {
 
 const minuteMs = 60_000
 const dayMs = 86_400_000
-const overdueEveryMinutes = 60
+/** Counting reads an object for each erasure, so it is done this often in the time that an erasure may take. */
+const overdueLooks = 24
 /** Telemetry of a minute may arrive this late; after an outage, everything since then is read again. */
 const lateMs = 15 * minuteMs
 
@@ -110,9 +115,10 @@ export class Watch {
 		return silence
 	}
 
-	/** Null between two counts, which read an object for each erasure, and while the bucket does not answer. */
+	/** Null between two counts, and while the bucket does not answer. */
 	async #countOverdue(now: number): Promise<number | null> {
-		if (Math.floor(now / minuteMs) % overdueEveryMinutes !== 0) return null
+		const everyMinutes = Math.max(1, Math.floor(this.#ports.erasureMinutesMax / overdueLooks))
+		if (Math.floor(now / minuteMs) % everyMinutes !== 0) return null
 		try {
 			return await this.#ports.overdueErasures(now)
 		} catch (error) {
@@ -139,13 +145,14 @@ export class Watch {
 	}
 
 	#evaluate(observation: Observation | null, probed: ProbeResult | null, now: number): void {
-		const { store, mintId } = this.#ports
+		const { store, mintId, shardBytesMax } = this.#ports
 		const findings = findingsOf({
 			census: observation?.census ?? null,
 			probe: probed && { ok: probed.failed === null, failed: probed.failed },
 			erasuresOverdue: store.recall('erasures_overdue', z.number()) ?? 0,
 			slos: this.slos(now),
 			quarters: store.periods('quarter', 0, now),
+			shardBytesMax,
 			now,
 		})
 		const { alerts, events } = evaluate(store.openAlerts(), findings, store.silences(now), now, mintId)

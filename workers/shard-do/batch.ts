@@ -14,7 +14,7 @@ const bulkOperationsMin = 4
 /** Runs all operations or none: the first refusal rolls back whatever went before and names its place. */
 export function runBatch(work: Work, takes: { operations: BatchOperation[] }): Outcome<BatchWritten> {
 	const results: BatchWritten['results'] = []
-	const metered = { ...work, meter: { steps: batchStepsMax } }
+	const metered = { ...work, meter: { steps: batchStepsMax }, storage: work.storage.together() }
 	requireKeysOf(work, takes.operations)
 	const bulk = runBulk(metered, takes.operations)
 	if (bulk) return accept(bulk)

@@ -23,7 +23,6 @@ import type { Control } from '../../core/control.ts'
 import type { ErasureOrder, ShardRemains } from '../../core/erasure.ts'
 import type { RandomBytes } from '../../core/ids.ts'
 import type { JobCall, JobCallName, JobReply, JobRequest } from '../../core/job.ts'
-import { shardBytesMax } from '../../core/limits.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import type { Rewound, Standing } from '../../core/rewind.ts'
 import type { WrappedKey } from '../../core/tenant-key.ts'
@@ -79,6 +78,8 @@ export interface ShardPorts {
 	announce(message: Announcement): Promise<void>
 	/** A keyed hash of a data subject's id. */
 	hashSubject(subject: string): string
+	/** What any shard may hold in this deployment, whatever its tenant is allowed. */
+	shardBytesMax: number
 	/** Opens a key of this tenant's; null when no master secret of this deployment does. */
 	unwrapKey(wrapped: WrappedKey): Uint8Array | null
 	/**
@@ -165,7 +166,8 @@ export class Shard {
 			return { ...refuse('rate_limited', 'too many requests', { retryAfter }), ...rest }
 		}
 		const { scopes, tenant } = caller.value
-		const work = { ...this.#workFor(command, now), storageBytesMax: tenant.storage_bytes }
+		const storageBytesMax = Math.min(tenant.storage_bytes, this.#ports.shardBytesMax)
+		const work = { ...this.#workFor(command, now), storageBytesMax }
 		const rule = ruleOf<N>(operation.name)
 		if (command.idempotency) {
 			const earlier = recallAnswer(this.#idempotencies, command, command.idempotency, now, this.#vault)
@@ -584,7 +586,8 @@ export class Shard {
 			catalog: this.#catalog,
 			...origin,
 			journal,
-			storageBytesMax: shardBytesMax,
+			storageBytesMax: this.#ports.shardBytesMax,
+			shardBytesMax: this.#ports.shardBytesMax,
 			storage: this.#storage,
 			hashSubject: this.#ports.hashSubject,
 			vault: this.#vault,

@@ -40,6 +40,8 @@ export interface TenantShardPorts {
 	announce(message: Announcement): Promise<void>
 	/** A keyed hash of a data subject's id. */
 	hashSubject(tenant: TenantId, subject: string): string
+	/** What any object may hold in this deployment. */
+	shardBytesMax: number
 	/** Notes in the control object that a data subject was erased; noting it again changes nothing. */
 	enterLedger(tenant: TenantId, entry: LedgerEntry): Promise<Outcome<true>>
 	/** Begins the tenant's next epoch, unless another one than this is in force already; the shard goes on under it. */
@@ -100,6 +102,7 @@ export class TenantShard<Env> extends DurableObject<Env> {
 				return ports.announce(wakeUp)
 			},
 			hashSubject: (subject) => ports.hashSubject(this.#tenant(), subject),
+			shardBytesMax: ports.shardBytesMax,
 			unwrapKey: (wrapped) => ports.unwrapKey(this.#tenant(), wrapped),
 			changeKeys: async (order, epoch) => {
 				await ports.changeKeys(this.#tenant(), order, epoch)

@@ -90,7 +90,10 @@ function infoOf(work: Work): TenantInfo {
 		status: row.status,
 		createdAt: row.created_at,
 		heldSince: row.held_at,
-		limits: { requests_per_second: row.requests_per_second, storage_bytes: row.storage_bytes },
+		limits: {
+			requests_per_second: row.requests_per_second,
+			storage_bytes: Math.min(row.storage_bytes, work.shardBytesMax),
+		},
 		usage: {
 			records: work.journal.totals.sum().records,
 			collections,

@@ -20,8 +20,10 @@ export interface Work {
 	journal: Journal
 	catalog: Catalog
 	vault: Vault
+	/** What the tenant may store, and what any shard may in this deployment. */
 	storageBytesMax: number
-	storage: StorageGauge
+	shardBytesMax: number
+	storage: Room
 	/** A keyed hash of a data subject's id. */
 	hashSubject(subject: string): string
 	/** Tells the alarm that a job was made or changed its state. */
@@ -35,8 +37,16 @@ const bytesPerLook = 256_000
 /** What a write takes besides its text: keys, index entries, the journal. */
 const bytesPerWrite = 1_000
 
+/** What is asked before anything grows. */
+export interface Room {
+	/** Refuses to store `bytes` more when the database has come near its limit. */
+	refuseGrowth(bytes: number, bytesMax: number): Outcome<never> | null
+	/** @see StorageGauge.together */
+	together(): Room
+}
+
 /** Knows about how large the database is. */
-export class StorageGauge {
+export class StorageGauge implements Room {
 	readonly #sql: Sql
 	#bytes = 0
 	#sinceLook = Number.POSITIVE_INFINITY
@@ -45,7 +55,6 @@ export class StorageGauge {
 		this.#sql = sql
 	}
 
-	/** Refuses to store `bytes` more when the database has come near its limit. */
 	refuseGrowth(bytes: number, bytesMax: number): Outcome<never> | null {
 		this.#sinceLook += bytes + bytesPerWrite
 		if (this.#sinceLook >= bytesPerLook) {
@@ -56,6 +65,22 @@ export class StorageGauge {
 		// Deletes make room, so a look that found none is not the last word.
 		this.#sinceLook = Number.POSITIVE_INFINITY
 		return refuse('storage_full', 'the storage of this tenant is nearly full; deletes are still possible')
+	}
+
+	/**
+	 * For operations that are done together or not at all: once one has found room, so have the others. What the first ones add would
+	 * refuse the later ones and then be taken back, and a shard that is called full would rest below the size at which it is.
+	 */
+	together(): Room {
+		let found = false
+		return {
+			together: () => this.together(),
+			refuseGrowth: (bytes, bytesMax) => {
+				const full = this.refuseGrowth(bytes, found ? Number.POSITIVE_INFINITY : bytesMax)
+				found ||= full === null
+				return full
+			},
+		}
 	}
 }
 
