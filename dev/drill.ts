@@ -5,15 +5,17 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type RuleName, rules, runbookOf } from '../core/alert.ts'
 import { runCommand, UsageError } from './command.ts'
-import { type Drill, drills, type Restart } from './drill/drills.ts'
+import type { Drill, Restart } from './drill/drill.ts'
+import { drills } from './drill/drills.ts'
 import { Scene } from './drill/scene.ts'
 import { type StackOptions, startStack } from './stack.ts'
 
 const usage = `Usage: npm run drill -- list | ${Object.keys(drills).join(' | ')} [--report-dir DIR]
 
 Starts a local stack of its own with tenants that write, breaks it as the drill says, and checks from outside: which alert fires and
-after how long, which must not, that every acknowledged write is there, and that the view comes to equal the shards. Takes 2 to 10
-minutes of real time, because alerts do. The report is written to .data/drills/<drill>.md and .json.`
+after how long, which must not, that it is over once the runbook was followed, that every acknowledged write is there, and that the
+view comes to equal the shards. Takes 2 to 12 minutes of real time, because alerts do; traffic-anomaly, which looks at whole quarters
+of an hour, up to 45. The report is written to .data/drills/<drill>.md and .json.`
 
 /** The platform's cron trigger rings every minute; a drill looks more often, so that its times say what the rules decide. */
 const cronMs = 5_000
@@ -46,8 +48,11 @@ interface Result {
 	drill: string
 	what: string
 	at: string
-	/** Seconds from the fault until each alert fired. */
+	/** Seconds from the fault until each alert fired, and until nothing of its rule was open any more. */
 	fired: Record<string, number>
+	resolved: Record<string, number>
+	/** What was done and seen, in seconds from the fault; null before it. */
+	notes: { seconds: number | null; text: string }[]
 	acknowledged: number
 	unanswered: number
 	failures: string[]
@@ -55,7 +60,8 @@ interface Result {
 
 async function perform(name: string, drill: Drill): Promise<Result> {
 	const dataDir = mkdtempSync(join(tmpdir(), 'freehold-drill-'))
-	const start = (options: Partial<StackOptions>) => startStack({ dataDir, runtime: 'direct', cronMs, ...options })
+	const start = (options: Partial<StackOptions>) =>
+		startStack({ dataDir, runtime: 'direct', cronMs, vars: drill.vars ?? {}, ...options })
 	const scene = new Scene(await start({}))
 	const at = new Date().toISOString()
 	const failures: string[] = []
@@ -82,25 +88,38 @@ async function perform(name: string, drill: Drill): Promise<Result> {
 	const isAllowed = (rule: string) => allowed.some((one) => one === rule)
 	for (const rule of scene.fired.keys()) if (!isAllowed(rule)) failures.push(`${rule} fired and must not`)
 	for (const rule of drill.expects) if (!scene.fired.has(rule)) failures.push(`${rule} did not fire`)
-	const fired = Object.fromEntries([...scene.fired].map(([rule, ms]) => [rule, Math.round(ms / 1_000)]))
-	return { drill: name, what: drill.what, at, fired, ...counted, failures: [...new Set(failures)] }
+	const seconds = (times: Map<string, number>) =>
+		Object.fromEntries([...times].map(([rule, ms]) => [rule, Math.round(ms / 1_000)]))
+	const notes = scene.notes.map(({ ms, text }) => ({ seconds: ms === null ? null : Math.round(ms / 1_000), text }))
+	const times = { fired: seconds(scene.fired), resolved: seconds(scene.resolved), notes }
+	return { drill: name, what: drill.what, at, ...times, ...counted, failures: [...new Set(failures)] }
 }
 
-function reportText({ drill, what, at, fired, acknowledged, unanswered, failures }: Result): string {
+function reportText({ drill, what, at, fired, resolved, notes, acknowledged, unanswered, failures }: Result): string {
 	const alerts = Object.entries(fired).map(([rule, seconds]) => {
 		const { severity } = rules[rule as RuleName]
-		return `| ${rule} | ${severity} | ${seconds} s | ${runbookOf(rule as RuleName)} |`
+		const over = resolved[rule] === undefined ? 'not in the drill' : `${resolved[rule]} s`
+		return `| ${rule} | ${severity} | ${seconds} s | ${over} | ${runbookOf(rule as RuleName)} |`
 	})
 	return [
 		`# Drill: ${drill}\n`,
 		`${at}: ${what}.\n`,
 		alerts.length === 0
 			? 'No alert fired.'
-			: ['| alert | severity | fired after | runbook |', '| --- | --- | --- | --- |', ...alerts].join('\n'),
+			: [
+					'| alert | severity | fired after | over after | runbook |',
+					'| --- | --- | --- | --- | --- |',
+					...alerts,
+				].join('\n'),
+		...(notes.length === 0 ? [] : ['', ...notes.map(noteText)]),
 		`\n${acknowledged} writes were acknowledged and are all there, in the shards and in the view; ${unanswered} were refused or not answered.`,
 		failures.length === 0 ? '\nPassed.' : `\nFailed: ${failures.join('; ')}.`,
 		'',
 	].join('\n')
+}
+
+function noteText({ seconds, text }: Result['notes'][number]): string {
+	return `- ${seconds === null ? 'before' : `${seconds} s`}: ${text}`
 }
 
 await runCommand(main, usage)

@@ -1,32 +1,18 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import pg from 'pg'
-import type { RuleName } from '../../core/alert.ts'
 import { startPostgres } from '../postgres.ts'
 import { commandLine, groupMembers, projectDir } from '../processes.ts'
 import { configFile } from '../regions.ts'
-import type { Stack, StackOptions } from '../stack.ts'
-import type { Scene } from './scene.ts'
+import type { Stack } from '../stack.ts'
+import { budgets, type Drill, minute, runSql } from './drill.ts'
+import { erasureOverdue } from './erasure-overdue.ts'
+import { askErasure, awaitCertificate, expectErased, rebuild } from './operator.ts'
 import { ShardCopy } from './shard-copy.ts'
-
-export interface Drill {
-	what: string
-	/** Alerts that must fire. */
-	expects: readonly RuleName[]
-	/** Further alerts that may: what is broken is broken for the probe and for the budgets as well. */
-	mayFire: readonly RuleName[]
-	/** The configuration that the stack runs with; the project's own when absent. */
-	config?(dataDir: string): string
-	/** Breaks things, waits for what must happen, and mends them. */
-	run(scene: Scene, restart: Restart): Promise<void>
-}
-
-/** Ends the stack, lets something happen to its folder, and starts it again there. */
-export type Restart = (options?: Partial<StackOptions>, whileStopped?: () => void) => Promise<void>
-
-const minute = 60_000
-const budgets: readonly RuleName[] = ['slo_burn_fast', 'slo_burn_slow']
+import { shardSize } from './shard-size.ts'
+import { sloBurnFast, sloBurnSlow } from './slo-burn.ts'
+import { trafficAnomaly } from './traffic-anomaly.ts'
+import { viewDifference } from './view-difference.ts'
 
 export const drills: Record<string, Drill> = {
 	'postgres-down': {
@@ -136,13 +122,13 @@ export const drills: Record<string, Drill> = {
 			const copy = new ShardCopy(scene.stack, left.id)
 			await restart({}, () => copy.take())
 			scene.fault()
-			await scene.erase(left)
+			await awaitCertificate(scene, await askErasure(scene, left), 2 * minute)
 			await restart({}, () => copy.putBack())
-			await scene.expectErased(left)
+			await expectErased(scene, left)
 			// The shard wakes up, the view is read anew, a minute of sweeps goes by: nothing brings it back.
-			await scene.rebuild('eu', 3 * minute)
+			await rebuild(scene, { region: 'eu' }, 3 * minute)
 			await pause(minute)
-			await scene.expectErased(left)
+			await expectErased(scene, left)
 		},
 	},
 	'noisy-neighbour': {
@@ -164,6 +150,12 @@ export const drills: Record<string, Drill> = {
 			await pause(minute)
 		},
 	},
+	'view-difference': viewDifference,
+	'shard-size': shardSize,
+	'erasure-overdue': erasureOverdue,
+	'traffic-anomaly': trafficAnomaly,
+	'slo-burn-fast': sloBurnFast,
+	'slo-burn-slow': sloBurnSlow,
 }
 
 function killWorkerd({ runtime }: Stack): void {
@@ -181,14 +173,4 @@ function withoutConsumers(dataDir: string): string {
 	const file = join(dataDir, 'wrangler.toml')
 	writeFileSync(file, text)
 	return file
-}
-
-async function runSql({ databases }: Stack, text: string): Promise<void> {
-	const client = new pg.Client({ connectionString: databases.eu?.write ?? '' })
-	await client.connect()
-	try {
-		await client.query(text)
-	} finally {
-		await client.end()
-	}
 }

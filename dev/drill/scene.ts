@@ -1,31 +1,32 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import type { RuleName } from '../../core/alert.ts'
+import { Client, nextOf } from '../client.ts'
 import type { Stack } from '../stack.ts'
 
 /** What a drill sees of a running stack: it speaks to the public API only, like a tenant, an operator and a receiver of alerts. */
 
 const writersPerTenant = 2
-const writeGapMs = 50
+/** A steady pace, as long as a write takes less. */
+const writeEveryMs = 100
 const lookEveryMs = 1_000
 
-interface Tenant {
+export interface Tenant {
 	id: string
 	key: string
 	/** Ids of the records whose writes were acknowledged. */
 	acknowledged: string[]
-	/** Milliseconds that each acknowledged write took. */
-	took: number[]
 	unanswered: number
 }
 
 const alertList = z.object({
-	alerts: z.array(z.object({ rule: z.string(), state: z.string() })),
+	alerts: z.array(z.object({ rule: z.string(), state: z.string(), summary: z.string() })),
 	monitors: z.array(z.object({ probe: z.object({ failed: z.string().nullable() }).nullable() })),
 })
 const createdTenant = z.object({ id: z.string(), api_key: z.object({ secret: z.string() }) })
-const erasureShape = z.object({ id: z.string(), status: z.string() })
 const createdRecord = z.object({ id: z.string() })
+const recordList = z.object({ records: z.array(createdRecord) })
+type Alerts = z.infer<typeof alertList>['alerts']
 const collections = z.object({ collections: z.array(z.object({ name: z.string(), records: z.number() })) })
 
 export class Scene {
@@ -33,6 +34,10 @@ export class Scene {
 	readonly tenants: Tenant[] = []
 	/** When each rule was first seen firing, in milliseconds since the fault. */
 	readonly fired = new Map<string, number>()
+	/** When none of a rule that had fired was open any more, likewise. */
+	readonly resolved = new Map<string, number>()
+	/** What was done and seen, in its order; before the fault `ms` is null. */
+	readonly notes: { ms: number | null; text: string }[] = []
 	#faultAt: number | null = null
 	#over = false
 	#work: Promise<unknown>[] = []
@@ -60,25 +65,38 @@ export class Scene {
 		this.#faultAt = performance.now()
 	}
 
-	async awaitAlert(rule: RuleName, withinMs: number): Promise<void> {
-		await this.until(`the alert ${rule}`, withinMs, async () => this.fired.has(rule))
+	/** For the report: what was just done or seen. */
+	note(text: string): void {
+		this.notes.push({ ms: this.#faultAt === null ? null : performance.now() - this.#faultAt, text })
+	}
+
+	/** Answers what the alert says. */
+	async awaitAlert(rule: RuleName, withinMs: number): Promise<string> {
+		let said = ''
+		await this.until(`the alert ${rule}`, withinMs, async () => {
+			const firing = (await this.alerts()).alerts.find((alert) => alert.rule === rule && alert.state === 'firing')
+			said = firing?.summary ?? ''
+			return firing !== undefined
+		})
+		this.note(`${rule} fires: ${said}`)
+		return said
 	}
 
 	async awaitResolved(rules: readonly RuleName[], withinMs: number): Promise<void> {
 		await this.until(`${rules.join(', ')} to be resolved`, withinMs, async () => {
 			const { alerts } = await this.alerts()
-			return rules.every((rule) => !alerts.some((alert) => alert.rule === rule && alert.state !== 'resolved'))
+			return rules.every((rule) => !isOpen(alerts, rule))
 		})
+		this.note(`${rules.join(', ')} resolved`)
 	}
 
 	/** Ends the writers, then holds what they were told against what is there: in the shards, and in the view once it has caught up. */
 	async end(): Promise<{ acknowledged: number; unanswered: number }> {
 		await this.stop()
 		for (const tenant of this.tenants) {
-			for (const id of tenant.acknowledged) {
-				const answer = await this.send(tenant.key, 'GET', `/v1/collections/drill/records/${id}`)
-				if (answer.status !== 200) throw new Error(`the acknowledged record ${id} is lost: ${answer.status}`)
-			}
+			const present = await this.#recordIds(tenant)
+			for (const id of tenant.acknowledged)
+				if (!present.has(id)) throw new Error(`the acknowledged record ${id} is lost`)
 			await this.until(`the view to have every record of ${tenant.id}`, 180_000, async () => {
 				const [present, inView] = [await this.#count(tenant), await this.countInView(tenant)]
 				return present >= tenant.acknowledged.length && present === inView
@@ -141,52 +159,20 @@ export class Scene {
 		const made = await this.send(this.stack.operatorToken, 'POST', '/v1/tenants', { slug, name: 'Drill', region })
 		const { id, api_key: key } = createdTenant.parse(made.body)
 		await this.send(key.secret, 'PUT', '/v1/collections/drill', { schema: { type: 'object' } })
-		return { id, key: key.secret, acknowledged: [], took: [], unanswered: 0 }
-	}
-
-	/** Erases a tenant for which nobody writes, and waits for the certificate. */
-	async erase({ id }: Tenant): Promise<void> {
-		const asked = await this.send(this.stack.operatorToken, 'DELETE', `/v1/tenants/${id}`)
-		const { id: erasure } = erasureShape.parse(asked.body)
-		await this.until('the certificate', 120_000, async () => {
-			const shown = await this.send(this.stack.operatorToken, 'GET', `/v1/erasures/${erasure}`)
-			return erasureShape.parse(shown.body).status === 'done'
-		})
-	}
-
-	/** @throws when anything still answers with the tenant's data */
-	async expectErased(tenant: Tenant): Promise<void> {
-		for (const path of ['/v1/tenant', '/v1/collections', '/v1/collections/drill/records', '/v1/changes']) {
-			const { status } = await this.send(tenant.key, 'GET', path)
-			if (status !== 410) throw new Error(`${path} of an erased tenant answers ${status}`)
-		}
-		if ((await this.countInView(tenant)) > 0) throw new Error('the view has an erased tenant')
-	}
-
-	/** Reads a region's view anew. */
-	async rebuild(region: string, withinMs: number): Promise<void> {
-		const asked = await this.send(this.stack.operatorToken, 'POST', '/v1/view/rebuild', { region })
-		const shape = z.object({ id: z.string(), state: z.string() })
-		const { id } = shape.parse(asked.body)
-		await this.until('the rebuild', withinMs, async () => {
-			const shown = await this.send(this.stack.operatorToken, 'GET', `/v1/view/rebuilds/${id}`)
-			return shape.parse(shown.body).state === 'done'
-		})
+		return { id, key: key.secret, acknowledged: [], unanswered: 0 }
 	}
 
 	async #write(tenant: Tenant): Promise<void> {
-		for (let n = 0; !this.#over; n++) {
-			const start = performance.now()
-			try {
-				const answer = await this.send(tenant.key, 'POST', '/v1/collections/drill/records', { n })
-				if (answer.status === 201) {
-					tenant.acknowledged.push(createdRecord.parse(answer.body).id)
-					tenant.took.push(performance.now() - start)
-				} else tenant.unanswered += 1
-			} catch {
-				tenant.unanswered += 1
-			}
-			await pause(writeGapMs)
+		for (let n = 0; !this.#over; n++) await Promise.all([this.#writeOne(tenant, n), pause(writeEveryMs)])
+	}
+
+	async #writeOne(tenant: Tenant, n: number): Promise<void> {
+		try {
+			const answer = await this.send(tenant.key, 'POST', '/v1/collections/drill/records', { n })
+			if (answer.status === 201) tenant.acknowledged.push(createdRecord.parse(answer.body).id)
+			else tenant.unanswered += 1
+		} catch {
+			tenant.unanswered += 1
 		}
 	}
 
@@ -196,8 +182,28 @@ export class Scene {
 			const now = performance.now()
 			for (const { rule, state } of alerts)
 				if (state === 'firing' && !this.fired.has(rule)) this.fired.set(rule, now - (this.#faultAt ?? now))
+			// An answer that did not come says nothing about what is over.
+			if (alerts.length > 0) this.#noteResolved(alerts, now)
 			await pause(lookEveryMs)
 		}
+	}
+
+	#noteResolved(alerts: Alerts, now: number): void {
+		for (const rule of this.fired.keys()) {
+			if (isOpen(alerts, rule)) this.resolved.delete(rule)
+			else if (!this.resolved.has(rule)) this.resolved.set(rule, now - (this.#faultAt ?? now))
+		}
+	}
+
+	async #recordIds({ key }: Tenant): Promise<Set<string>> {
+		const client = new Client(this.stack.url, key)
+		const ids = new Set<string>()
+		for (let path: string | null = '/v1/collections/drill/records?select=id&limit=1000'; path !== null; ) {
+			const answer = await client.send('GET', path)
+			for (const { id } of recordList.parse(JSON.parse(answer.text)).records) ids.add(id)
+			path = nextOf(answer)
+		}
+		return ids
 	}
 
 	async #count(tenant: Tenant): Promise<number> {
@@ -209,4 +215,8 @@ export class Scene {
 		const { body } = await this.send(this.stack.operatorToken, 'GET', `/v1/view/collections?tenant=${tenant.id}`)
 		return collections.parse(body).collections.find(({ name }) => name === 'drill')?.records ?? 0
 	}
+}
+
+function isOpen(alerts: Alerts, rule: string): boolean {
+	return alerts.some((alert) => alert.rule === rule && alert.state !== 'resolved')
 }

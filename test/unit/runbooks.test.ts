@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { ruleNames, rules, runbookOf } from '../../core/alert.ts'
 import { slos } from '../../core/slos.ts'
+import { drills } from '../../dev/drill/drills.ts'
 import { readSlos, readSource, render, target } from '../../dev/slo.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -15,6 +16,15 @@ test('every rule has a runbook that says what it means, where to look and what t
 	}
 	const files = readdirSync(join(root, 'docs/runbooks')).map((file) => `docs/runbooks/${file}`)
 	expect(files.sort()).toEqual(ruleNames.map(runbookOf).sort())
+})
+
+test('every runbook names the drills that try it, and every alert is fired by one on purpose', () => {
+	for (const rule of ruleNames) {
+		const [, named = ''] = /Drill: ([^.]+)\./.exec(readFileSync(join(root, runbookOf(rule)), 'utf8')) ?? []
+		const trying = Object.entries(drills).filter(([, { expects }]) => expects.includes(rule))
+		expect(trying, rule).not.toEqual([])
+		expect(named.split(', '), rule).toEqual(trying.map(([name]) => name))
+	}
 })
 
 test('links between runbooks lead somewhere', () => {
