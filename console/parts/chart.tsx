@@ -109,8 +109,9 @@ function optionsOf(
 		cursor: { y: false, points: { size: 6 } },
 		scales: {
 			x: {
-				range: (_, first, last) =>
-					first === last && first !== null ? [first - halfHour, first + halfHour] : [first, last],
+				// What uPlot would show around a single moment is years.
+				range: ({ data: [moments] }, first, last) =>
+					moments.length === 1 && first !== null ? [first - halfHour, first + halfHour] : [first, last],
 			},
 			y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] },
 		},
