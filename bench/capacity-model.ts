@@ -48,8 +48,14 @@ export interface Capacity {
 const secondsPerMonth = 30 * 86_400
 /** A database of an object with its tables and nothing in them; measured. */
 const emptyObjectBytes = 45_056
-/** A stored record takes its data once, its index entries, and journal entries of about 150 bytes for 400 days. */
-const objectBytesPerRecord = 400
+/** Of a record's row beside its data: id, version, position, times and a unique value. */
+const rowBytes = 120
+/** Index entries of a record, and its journal entries, which are kept for 400 days. */
+const besideRowBytes = 280
+const pageBytes = 4_096
+/** A longer row of a table without row ids leaves this much in its page of the table, and the rest takes pages of its own. */
+const rowBytesInPageMax = 1_002
+const longRowBytesInPage = 489
 /** A row of the view beside its data: tuple header, key columns, primary key entry; jsonb is about as long as its text. */
 const neonBytesPerRecord = 260
 /** The local Postgres of the measurement had two cores beside the consumer that fed it. */
@@ -66,7 +72,7 @@ export function capacityOf(load: Load, { price, etlRowsPerSecond, hotWritesPerSe
 	const writes = load.writesPerSecond * secondsPerMonth
 	const reads = load.readsPerSecond * secondsPerMonth
 	const records = load.tenants * load.recordsPerTenant
-	const objectGigabytes = (load.tenants * emptyObjectBytes + records * (load.recordBytes + objectBytesPerRecord)) / 1e9
+	const objectGigabytes = (load.tenants * emptyObjectBytes + records * objectBytesOf(load.recordBytes)) / 1e9
 	const neonGigabytes = (records * (load.recordBytes + neonBytesPerRecord)) / 1e9
 	const rowsPerUnit = etlRowsPerSecond / measuredCores
 	const perRegion = load.writesPerSecond / load.regions
@@ -88,7 +94,7 @@ export function capacityOf(load: Load, { price, etlRowsPerSecond, hotWritesPerSe
 		{ line: 'Neon compute', dollars: neonComputeUnits * load.regions * 30 * 24 * prices.neonCuHour },
 		{ line: 'Neon storage', dollars: neonGigabytes * prices.neonGbMonth },
 	].sort((a, b) => b.dollars - a.dollars)
-	const largestBytes = records * load.largestShare * (load.recordBytes + objectBytesPerRecord)
+	const largestBytes = records * load.largestShare * objectBytesOf(load.recordBytes)
 	const limits = [
 		limit(
 			"the largest tenant's writes",
@@ -121,6 +127,13 @@ export function capacityOf(load: Load, { price, etlRowsPerSecond, hotWritesPerSe
 const rowsPerRead = 2
 const cpuMsPerRead = 0.5
 const activeMsPerRead = 0.3
+
+/** What a record of that many bytes takes of its object. */
+function objectBytesOf(recordBytes: number): number {
+	const row = recordBytes + rowBytes
+	if (row <= rowBytesInPageMax) return row + besideRowBytes
+	return longRowBytesInPage + Math.ceil((row - longRowBytesInPage) / pageBytes) * pageBytes + besideRowBytes
+}
 
 function limit(name: string, used: number, of: number, unit: string): Capacity['limits'][number] {
 	return { limit: name, used, of, unit, share: used / of }

@@ -119,7 +119,7 @@ export async function measureTenantGrowth(
 }
 
 /** Batches, a few at a time, until the tenant has that many records. */
-export async function fill(client: Client, tenant: Tenant, records: number, recordBytes: 300 | 1000): Promise<Place> {
+export async function fill(client: Client, tenant: Tenant, records: number, recordBytes: 300 | 700): Promise<Place> {
 	const ids: string[] = []
 	let left = records / batchRecords
 	const work = async () => {

@@ -134,9 +134,9 @@ function growths(workload: 'growth-records' | 'growth-tenants', contestants: Gro
 
 function memories(memory: Figures['memory'] | undefined): Judged[] {
 	if (!memory) return []
-	const { records, megabytes, heapMegabytesMax } = memory
+	const { records, heapMegabytesMax } = memory
 	return memory.phases.flatMap(({ what, total }) => {
-		const measure = `memory of an isolate, garbage included, with ${records} records, ${Math.round(megabytes)} MB, ${what}`
+		const measure = `memory of an isolate, ${records} records of a tenant ${what}`
 		return atMost('memory', measure, [total], heapMegabytesMax, 'MB')
 	})
 }

@@ -133,8 +133,7 @@ export const workloads: { [Name in WorkloadName]: Workload<Figures[Name]> } = {
 		},
 	},
 	memory: {
-		title:
-			'the heap of an isolate whose object holds 1,000,000 records of 1 KB: under load, and while they are exported',
+		title: 'the heap of an isolate whose object holds 1,000,000 records: under load, and while they are exported',
 		each: 'run',
 		measure: ({ hosts, quick, say }) => measureMemory(hosts.dataDir, quick ? 100_000 : 1_000_000, say),
 	},
