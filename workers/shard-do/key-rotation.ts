@@ -47,8 +47,8 @@ export type KeyOrder = { do: 'add' | 'retire'; version: number }
 
 const start: Place = { number: 0, after: '', filling: false }
 
-/** Records of one step of sealing; some 100 ms. */
-const sealRecords = 1_000
+/** Records of one step of sealing, during which the tenant's requests wait: some 100 ms with two encrypted properties. */
+const sealRecords = 250
 /** Records of one look for what is left, which opens nothing. */
 const proofRecords = 5_000
 
