@@ -298,6 +298,27 @@ test('what a rotation waits for is not held up by that', async () => {
 	await ringUntil(fixture, async () => (await rotationOf(fixture)).isDone)
 })
 
+test('a page of keys that was sealed before a rotation and stored after it is made anew', async () => {
+	const fixture = await clinic(3)
+	const { ward, ...others } = patients.properties
+	await fixture.collection('people', { properties: { ...others, ward: { ...ward, 'x-subject': true } } })
+	await fixture.shard.keyPages.fetch([{ number: 0, mint: true }])
+	const { pages } = fixture.pages
+	const late = pages.get(0)
+	pages.clear()
+	fixture.restart()
+	await fixture.ask({ name: 'rotation.start' }, operator)
+	await ringUntil(fixture, async () => (await rotationOf(fixture)).isDone)
+	if (!late) throw new Error('no page was made')
+	pages.set(0, late)
+	const { record } = await fixture.create('people', { email: 'ada@example.com', ward: 'p-1' })
+	expect(pages.get(0)?.page.version).toBe(2)
+	fixture.restart()
+	const read = await fixture.ask({ name: 'record.get', collection: 'people', id: record.id })
+	expect(JSON.parse(read.record.data)).toEqual({ email: 'ada@example.com', ward: 'p-1' })
+	expect(pages.get(0)?.page.version).toBe(2)
+})
+
 test('a record that does not open holds up the rotation, and nothing else', async () => {
 	const fixture = await clinic(3)
 	fixture.sql.all("UPDATE c_2 SET data = replace(data, 'k1.', 'k1.damaged') WHERE id = (SELECT max(id) FROM c_2)")

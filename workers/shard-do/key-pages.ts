@@ -77,16 +77,20 @@ export class KeyPages {
 
 	async #fetchOne({ number, mint }: WantedPage): Promise<void> {
 		const { pages, vault } = this.#ports
-		const found = (await pages.read(number)) ?? (mint ? await this.#mint(number) : null)
+		const present = await pages.read(number)
+		// Sealed before a rotation and stored after it, a page opens no more; and nobody was given a key of it.
+		const isMissing = present === null || vault.isRetired(present.page.version)
+		const found = isMissing && mint ? await this.#mint(number, present?.etag ?? null) : present
 		if (found === null) throw new PageLost()
 		vault.subjects.keep(number, vault.openPage(number, found.page))
 	}
 
-	/** It lies in the bucket before anybody is given a slot of it. */
-	async #mint(number: number): Promise<{ page: StoredPage } | null> {
+	/** It lies in the bucket before anybody is given a slot of it; where `etag` names one, in the place of that. */
+	async #mint(number: number, etag: string | null): Promise<{ page: StoredPage } | null> {
 		const { pages, vault, random, epoch } = this.#ports
 		const page = vault.sealPage(number, mintPage(epoch(), random))
-		return (await pages.create(number, page)) ? { page } : pages.read(number)
+		const isMade = etag === null ? await pages.create(number, page) : await pages.replace(number, page, etag)
+		return isMade ? { page } : pages.read(number)
 	}
 
 	async #destroyIn(number: number, slots: readonly number[]): Promise<void> {

@@ -64,6 +64,11 @@ export class Vault {
 		this.#least = version
 	}
 
+	/** Whether a rotation has destroyed this version of the tenant's key. */
+	isRetired(version: number): boolean {
+		return version < this.newest() && !this.#wrapped.some((one) => one.version === version)
+	}
+
 	hasKey(): boolean {
 		return this.#wrapped.length > 0
 	}
