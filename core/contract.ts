@@ -202,7 +202,7 @@ export interface Command<N extends OperationName = OperationName> {
 	operation: { name: N } & Operations[N]['takes']
 }
 
-/** What a shard says besides its outcome; `rate` is the tenant's token bucket after this call. */
+/** What a shard says besides its outcome; `rate` is the tenant's token bucket after this call, null while at least half of it is left. */
 export type Reply<T> = Outcome<T> & { replayed: boolean; rate: RateState | null }
 
 export interface RateState {

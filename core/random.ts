@@ -13,10 +13,11 @@ export function pooled(source: RandomBytes): RandomBytes {
 			source(pool)
 			used = 0
 		}
-		bytes.set(pool.subarray(used, used + bytes.length))
-		// What was given is forgotten, so that memory does not tell it twice.
-		pool.fill(0, used, used + bytes.length)
-		used += bytes.length
+		for (let place = 0; place < bytes.length; place++) {
+			bytes[place] = pool[used] ?? 0
+			// What was given is forgotten, so that memory does not tell it twice.
+			pool[used++] = 0
+		}
 		return bytes
 	}
 }

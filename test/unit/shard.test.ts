@@ -110,6 +110,27 @@ test('[D2] [I1] after a commit that failed, the same keyed request finds its tab
 	expect(fixture.alarmAt).not.toBeNull()
 })
 
+test('[D2] [S1] a read by id forgets a collection whose making did not commit, and a key that was revoked', async () => {
+	const fixture = await withPeople()
+	const { record } = await fixture.create('people', { email: 'a@example.com' })
+	const ask = (collection: string) => fixture.run({ name: 'record.get', collection, id: record.id })
+	expect(await ask('people')).toMatchObject({ ok: true, value: { record } })
+	expect(() =>
+		fixture.sql.transaction(() => {
+			fixture.shard.execute(
+				fixture.command({ name: 'collection.put', collection: 'drafts', schema: '{"type":"object"}' }),
+			)
+			fixture.shard.execute(fixture.command({ name: 'record.create', collection: 'drafts', data: '{}' }))
+			throw new Error('the disk is gone')
+		}),
+	).toThrow('the disk is gone')
+	fixture.shard.failed()
+	expect(await ask('drafts')).toMatchObject({ ok: false, refusal: { code: 'not_found' } })
+	expect(await ask('people')).toMatchObject({ ok: true, value: { record } })
+	await fixture.ask({ name: 'key.delete', id: 'key-1' })
+	expect(await ask('people')).toMatchObject({ ok: false, refusal: { code: 'unauthorized' } })
+})
+
 test('a bug in one operation fails it alone', async () => {
 	const fixture = await withPeople()
 	const turn = fixture.turn()
@@ -372,14 +393,17 @@ test('a suspended tenant can only look at itself, until it is active again', asy
 	).toBe('insufficient_scope')
 })
 
-test('the token bucket refuses with the time to wait and fills again', async () => {
+test('the token bucket tells its state once less than half is left, refuses with the time to wait and fills again', async () => {
 	const fixture = new ShardFixture()
 	await fixture.run(
 		{ name: 'tenant.update', limits: { requests_per_second: 1 } },
 		{ caller: { kind: 'operator', name: 'ops' } },
 	)
 	fixture.restart()
-	for (let request = 0; request < 10; request++) expect((await fixture.run({ name: 'tenant.get' })).ok).toBe(true)
+	for (let left = 9; left >= 0; left--) {
+		const rate = left >= 5 ? null : { limit: 1, remaining: left, reset: 10 - left }
+		expect(await fixture.run({ name: 'tenant.get' })).toMatchObject({ ok: true, rate })
+	}
 	expect(await fixture.refused({ name: 'tenant.get' })).toMatchObject({ code: 'rate_limited', retryAfter: 1 })
 	fixture.now += 1_000
 	expect(await fixture.run({ name: 'tenant.get' })).toMatchObject({

@@ -1,6 +1,6 @@
 import type { Control } from '../../core/control.ts'
 import { parseTenantId, regionOf, type TenantId } from '../../core/ids.ts'
-import { hashSecret, looksLikeKey, type ParsedKey, parseKey, sameHash } from '../../core/keys.ts'
+import { hashSecret, looksLikeKey, parseKey, sameHash } from '../../core/keys.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import type { Call, Handled, OperatorCall, Refused, TenantCall } from './call.ts'
 import type { OperatorScope, OperatorToken } from './ports.ts'
@@ -10,31 +10,38 @@ import { reach } from './reach.ts'
  * Checks an API key by its MAC, without any object call (T3). Whether the key still holds, and what it may do, only its
  * shard knows.
  */
-export function authenticateTenant(call: Call): Outcome<Pick<TenantCall, 'tenant' | 'caller' | 'bearer'>> {
+export function authenticateTenant(call: Call): Authenticated {
+	const checked = checkedFor(call.ports.config)
+	const header = call.c.req.header('Authorization')
+	const known = header === undefined ? undefined : checked.get(header)
+	if (known) return known
 	const bearer = bearerOf(call)
-	if (bearer === null) return refuse('unauthorized', 'send an API key as Authorization: Bearer <key>')
-	const key = keyOf(call, bearer)
-	if (key)
-		return accept({ tenant: key.tenant, caller: { kind: 'key', id: key.keyId, secretHash: key.secretHash }, bearer })
+	if (header === undefined || bearer === null)
+		return refuse('unauthorized', 'send an API key as Authorization: Bearer <key>')
+	const key = parseKey(bearer, call.ports.config.signingSecrets)
+	if (key) {
+		const caller = { kind: 'key', id: key.keyId, secretHash: key.secretHash } as const
+		const authenticated = accept({ tenant: key.tenant, caller, bearer })
+		if (checked.size >= checkedHeadersMax) checked.clear()
+		// Only what is genuine is kept, so made-up keys cannot push out others, and in one spelling, so that nobody fills the memory.
+		if (header === `Bearer ${bearer}`) checked.set(header, authenticated)
+		return authenticated
+	}
 	if (operatorOf(call, bearer))
 		return refuse('insufficient_scope', 'this call takes an API key of a tenant, not an operator token')
 	return refuse('unauthorized', 'the API key is not valid')
 }
 
-/** API keys whose MAC was checked in this isolate lately; checking it is most of what the edge computes for a read. */
-const checkedKeys = new WeakMap<Call['ports']['config'], Map<string, ParsedKey>>()
-const checkedKeysMax = 10_000
+type Authenticated = Outcome<Pick<TenantCall, 'tenant' | 'caller' | 'bearer'>>
 
-function keyOf({ ports: { config } }: Call, bearer: string): ParsedKey | null {
-	const checked = checkedKeys.get(config) ?? new Map<string, ParsedKey>()
-	const present = checked.get(bearer)
-	if (present) return present
-	const key = parseKey(bearer, config.signingSecrets)
-	// Only what is genuine is kept, so made-up keys cannot push out others.
-	if (!key) return null
-	if (checked.size >= checkedKeysMax) checked.clear()
-	checkedKeys.set(config, checked.set(bearer, key))
-	return key
+/** What whole headers stand for whose key's MAC was checked in this isolate lately: checking is most of what the edge computes for a read. */
+const checkedHeaders = new WeakMap<Call['ports']['config'], Map<string, Authenticated>>()
+const checkedHeadersMax = 10_000
+
+function checkedFor(config: Call['ports']['config']): Map<string, Authenticated> {
+	const present = checkedHeaders.get(config) ?? new Map<string, Authenticated>()
+	if (!checkedHeaders.has(config)) checkedHeaders.set(config, present)
+	return present
 }
 
 /** Finds the operator token and holds it against the scope that the route needs; `admin` includes `read`. */

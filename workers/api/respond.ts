@@ -57,13 +57,13 @@ export function respondProblem(call: Call, refused: Refused, headers: ResponseHe
 }
 
 /**
- * The fields of draft-ietf-httpapi-ratelimit-headers; the policy's quota is what a full bucket holds. They are sent from the moment
- * when they can matter: once less than half of the quota is left.
+ * The fields of draft-ietf-httpapi-ratelimit-headers; the policy's quota is what a full bucket holds. The shard tells its rate from the
+ * moment when it can matter.
  */
 function replyHeaders({ replayed, rate }: { replayed: boolean; rate: RateState | null }): ResponseHeaders {
 	const headers: ResponseHeaders = {}
 	if (replayed) headers['Idempotency-Replayed'] = 'true'
-	if (rate && rate.remaining * 2 < rate.limit * rateRefillSeconds) {
+	if (rate) {
 		headers.RateLimit = `"default";r=${Math.max(0, Math.floor(rate.remaining))};t=${Math.ceil(rate.reset)}`
 		headers['RateLimit-Policy'] = `"default";q=${rate.limit * rateRefillSeconds};w=${rateRefillSeconds}`
 	}

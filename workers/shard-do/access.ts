@@ -1,24 +1,32 @@
-import { scopes as allScopes, type Command, type Scope } from '../../core/contract.ts'
+import {
+	scopes as allScopes,
+	type Command,
+	type Operation,
+	type Scope,
+	type StoredRecord,
+} from '../../core/contract.ts'
 import { accept, type Outcome, refuse } from '../../core/refusal.ts'
 import type { Catalog } from './catalog.ts'
-import { ruleOf } from './operations.ts'
+import { recordOf, ruleOf } from './operations.ts'
 import type { TenantRow } from './tenant.ts'
 
 export interface Authorised {
 	scopes: readonly Scope[]
 	tenant: TenantRow
+	/** The record that the operation is about; null where it has yet to be looked for. */
+	found: StoredRecord | null
 }
 
 /** Holds the caller against what the catalog says now; reading it touches storage at every event (S1). */
 export function authorise(catalog: Catalog, { tenant: asked, shard, caller, operation }: Command, now: number) {
-	catalog.refresh()
+	const found = catalog.refreshWith(recordOf(operation as Operation))
 	if (catalog.fenced()) return tenantErased()
 	const tenant = catalog.tenant()
 	if (tenant.id !== asked || tenant.shard !== shard) return unknownKey()
 	const { scope, operators, alters } = ruleOf(operation.name)
 	if (caller.kind === 'operator') {
 		return operators
-			? accept<Authorised>({ scopes: allScopes, tenant })
+			? accept<Authorised>({ scopes: allScopes, tenant, found })
 			: refuse('insufficient_scope', 'operators do not act inside a tenant')
 	}
 	const key = catalog.key(caller.id)
@@ -33,7 +41,7 @@ export function authorise(catalog: Catalog, { tenant: asked, shard, caller, oper
 	if (tenant.status === 'restricted' && alters) {
 		return refuse('tenant_restricted', 'the records of this tenant can be read and not changed')
 	}
-	return accept<Authorised>({ scopes: key.scopes, tenant })
+	return accept<Authorised>({ scopes: key.scopes, tenant, found })
 }
 
 export function unknownKey(): Outcome<never> {

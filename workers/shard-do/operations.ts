@@ -104,6 +104,18 @@ export function ruleOf<N extends OperationName>(name: N): Rule<N> {
 	return operations[name]
 }
 
+/** The record that an operation is about and expects to find; null for those about none or many. */
+export function recordOf(operation: Operation): { collection: string; id: string } | null {
+	switch (operation.name) {
+		case 'record.get':
+		case 'record.patch':
+		case 'record.delete':
+			return operation
+		default:
+			return null
+	}
+}
+
 /** What an operation takes of the tenant's rate: a request, and a batch more by its size. */
 export function costOf(operation: Operation): number {
 	return operation.name === 'batch' ? 1 + Math.floor(operation.operations.length / 50) : 1

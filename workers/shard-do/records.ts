@@ -50,7 +50,7 @@ export function patchRecord(
 ): Outcome<Written> {
 	const definition = work.catalog.definition(takes.collection)
 	if (!definition) return unknownCollection(takes.collection)
-	const present = readRecord(work, definition, takes.id)
+	const present = recordFor(work, definition, takes.id)
 	if (!present) return unknownRecord()
 	const failed = preconditionFailed(present, takes.ifMatch, null)
 	if (failed) return failed
@@ -64,7 +64,7 @@ export function deleteRecord(
 ): Outcome<{ position: number; version: number }> {
 	const definition = work.catalog.definition(takes.collection)
 	if (!definition) return unknownCollection(takes.collection)
-	const present = readRecord(work, definition, takes.id)
+	const present = recordFor(work, definition, takes.id)
 	if (!present) return unknownRecord()
 	const failed = preconditionFailed(present, takes.ifMatch, null) ?? refuseChange(work, definition, takes.id)
 	return failed ?? accept(deletePresent(work, definition, present))
@@ -82,7 +82,7 @@ export function removeRecord(work: Work, definition: Definition, id: string): St
 export function getRecord(work: Work, takes: { collection: string; id: string }): Outcome<{ record: StoredRecord }> {
 	const definition = work.catalog.definition(takes.collection)
 	if (!definition) return unknownCollection(takes.collection)
-	const record = readRecord(work, definition, takes.id)
+	const record = recordFor(work, definition, takes.id)
 	return record ? accept({ record: opened(work, definition, record) }) : unknownRecord()
 }
 
@@ -155,6 +155,11 @@ function exposedFields(filter: RawFilter | null, definition: Definition): Fault[
 
 function unknownRecord(): Outcome<never> {
 	return refuse('not_found', 'there is no record with this id')
+}
+
+/** The record that the operation is about. */
+function recordFor(work: Work, definition: Definition, id: string): StoredRecord | null {
+	return work.found ?? readRecord(work, definition, id)
 }
 
 export function readRecord(work: Work, definition: Definition, id: string): StoredRecord | null {

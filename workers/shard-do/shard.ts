@@ -165,9 +165,9 @@ export class Shard {
 		if (retryAfter !== null && command.caller.kind === 'key') {
 			return { ...refuse('rate_limited', 'too many requests', { retryAfter }), ...rest }
 		}
-		const { scopes, tenant } = caller.value
+		const { scopes, tenant, found } = caller.value
 		const storageBytesMax = Math.min(tenant.storage_bytes, this.#ports.shardBytesMax)
-		const work = { ...this.#workFor(command, now), storageBytesMax }
+		const work = { ...this.#workFor(command, now), storageBytesMax, found }
 		const rule = ruleOf<N>(operation.name)
 		if (command.idempotency) {
 			const earlier = recallAnswer(this.#idempotencies, command, command.idempotency, now, this.#vault)

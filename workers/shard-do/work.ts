@@ -1,3 +1,4 @@
+import type { StoredRecord } from '../../core/contract.ts'
 import type { RandomBytes } from '../../core/ids.ts'
 import { shardFullShare } from '../../core/limits.ts'
 import { type Outcome, refuse } from '../../core/refusal.ts'
@@ -28,6 +29,8 @@ export interface Work {
 	hashSubject(subject: string): string
 	/** Tells the alarm that a job was made or changed its state. */
 	jobsChanged(): void
+	/** The record that the operation is about, where the event's first statement has brought it. */
+	found?: StoredRecord | null
 	/** What checking against schemas may cost; the operations of a batch share one. */
 	meter?: Meter
 }
