@@ -62,9 +62,9 @@ export class Journal {
 		const rows = this.#linkedEntries()
 		const text = JSON.stringify(rows)
 		const chain = linkOf(this.#chain, origin, text)
-		const [only] = rows
-		if (only && rows.length === 1) insertEntry(this.#sql, origin, only, chain)
-		else if (only && isUniform(rows)) insertAlike(this.#sql, origin, only, text, rows[rows.length - 1] ?? only, chain)
+		const [first] = rows
+		if (first && rows.length === 1) insertEntry(this.#sql, origin, first, chain)
+		else if (first && isUniform(rows)) insertAlike(this.#sql, origin, first, rows, chain)
 		else insertEntries(this.#sql, origin, text, this.head, chain)
 		this.#head += rows.length
 		this.#chain = chain
@@ -132,21 +132,23 @@ function isUniform(entries: LinkedEntry[]): boolean {
 	)
 }
 
-/** Like `insertEntries`, for entries that differ only in their ids: most of what is read from JSON there is bound here. */
+/** Like `insertEntries`, for entries that differ only in their ids: all else that is read from JSON there is bound here. */
 function insertAlike(
 	sql: Sql,
 	{ at, actor, request }: Origin,
-	[first, op, collection, , version]: LinkedEntry,
-	entries: string,
-	[last, , , , , records, digest]: LinkedEntry,
+	first: LinkedEntry,
+	entries: LinkedEntry[],
 	chain: string,
 ): void {
+	const [seq, op, collection, , version] = first
+	const [last, , , , , records, digest] = entries[entries.length - 1] ?? first
+	const ids = JSON.stringify(entries.map(([, , , id]) => id))
 	sql.all(
 		`INSERT INTO journal (${entryColumns})
-		SELECT ?1 + key, ?2, ?3, ?4, value ->> 3, ?5, ?6, ?7,
+		SELECT ?1 + key, ?2, ?3, ?4, value, ?5, ?6, ?7,
 			CASE ?1 + key WHEN ?8 THEN ?9 END, CASE ?1 + key WHEN ?8 THEN ?10 END, CASE ?1 + key WHEN ?8 THEN ?11 END
 		FROM json_each(?12)`,
-		...[first, at, op, collection, version, actor, request, last, records, digest, chain, entries],
+		...[seq, at, op, collection, version, actor, request, last, records, digest, chain, ids],
 	)
 }
 
