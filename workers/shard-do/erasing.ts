@@ -42,13 +42,14 @@ export class Erasing implements Duty {
 
 	/** False when the control object gives the shard no right to answer. Afterwards its tables may be gone. */
 	admit(control: Control | null, isProvisioned: boolean): boolean {
-		const { sql, clock, arm } = this.#ports
+		const { sql, catalog, clock, arm } = this.#ports
 		this.#erased = control?.state === 'erased'
 		if (!isProvisioned) {
 			if (readTombstone(sql)) arm(clock())
 			return true
 		}
-		const consequence = consequenceOf(control, readTenant(sql).epoch, readErasure(sql), clock())
+		const consequence = consequenceOf(control, catalog.tenant().epoch, catalog.erasure(), clock())
+		if (consequence.is === 'none') return true
 		sql.transaction(() => this.#follow(consequence, control))
 		return consequence.is !== 'refuse'
 	}
@@ -106,12 +107,11 @@ export class Erasing implements Duty {
 		if (calls) await announce({ kind: 'erasure', tenant, shard, epoch })
 	}
 
-	#follow(consequence: Consequence, control: Control | null): void {
+	#follow(consequence: Exclude<Consequence, { is: 'none' }>, control: Control | null): void {
 		const { sql, clock, catalog, arm } = this.#ports
 		const now = clock()
 		const { id = control?.erasure?.id ?? '', asked_at = now } = readErasure(sql) ?? {}
 		switch (consequence.is) {
-			case 'none':
 			case 'refuse':
 				return
 			case 'forget':

@@ -58,7 +58,7 @@ import {
 import type { PagesAbsent } from './subject-keys.ts'
 import { applyLedger, finishErasures } from './subjects.ts'
 import { survey } from './survey.ts'
-import { insertTenant, isSame, noteHold, readTenant, type TenantRow } from './tenant.ts'
+import { insertTenant, isSame, noteHold, type TenantRow } from './tenant.ts'
 import { Upkeep } from './upkeep.ts'
 import { Vault } from './vault.ts'
 import { WebhookFeed } from './webhook-feed.ts'
@@ -261,11 +261,12 @@ export class Shard {
 	 * whatever copy of the database this is. False when the shard has no right to answer.
 	 */
 	admit(control: Control | null): boolean {
-		const before = this.#journal && readTenant(this.#ports.sql).epoch
+		if (this.#journal) this.#catalog.refresh()
+		const before = this.#journal && this.#catalog.tenant().epoch
 		const admitted = this.#erasing.admit(control, this.#journal !== null)
 		this.#vault.take(admitted && control?.state === 'active' ? (control.keys ?? []) : [])
 		if (!isProvisioned(this.#ports.sql)) this.#journal = null
-		if (!admitted || !this.#journal || !control || this.#isFenced()) return admitted
+		if (!admitted || !this.#journal || !control || this.#catalog.fenced()) return admitted
 		const { rewound } = control
 		if (rewound && before !== null && before < rewound.epoch) this.#takeOver(this.#journal, rewound)
 		this.#follow(this.#journal, control)
