@@ -23,7 +23,10 @@ export async function measureColdStarts(
 ): Promise<ColdStarts[]> {
 	const names = ['freehold', 'limit'] as const
 	const groups = await Promise.all(
-		names.map(async (name) => ({ name, hosted: hosts[name], places: await people(hosts[name].client, tenants, true) })),
+		names.map(async (name) => {
+			const hosted = hosts[name]
+			return { name, hosted, places: await people(hosted.client, hosted.address.port, tenants, true) }
+		}),
 	)
 	const measured: ColdStarts[] = []
 	for (let round = 0; round < rounds; round++) {

@@ -3,7 +3,7 @@ import type { Client, Tenant } from './contestants/contestant.ts'
 import { residentBytes, settle } from './cpu.ts'
 import type { Latency } from './figures.ts'
 import { type Hosted, host } from './hosted.ts'
-import { inTurn, type Side } from './load.ts'
+import { inTurn, once, type Side } from './load.ts'
 import { freshRecords, nextSerial } from './population.ts'
 import { collection, recordText } from './records.ts'
 
@@ -47,13 +47,13 @@ interface Sides {
 const batchRecords = 1_000
 const loadedTogether = 2
 const drainSecondsMax = 300
+const settleSecondsMax = 10
 /** Records of a tenant that reads go round. */
 const readIdsMax = 10_000
 const fewTenants = 10
 const fewRecords = 1_000
 /** An object in memory has three files open, and a process may have 20,000 where nobody has raised that. */
 const tenantsOfProcessMax = 5_000
-const provisionedTogether = 500
 
 interface Options {
 	large: number
@@ -98,15 +98,12 @@ export async function measureTenantGrowth(
 	try {
 		const small = { hosted: await start(), places: [] as Place[] }
 		const before = residentBytes(small.hosted.pid, 'workerd')
-		small.places = await people(small.hosted.client, fewTenants, false)
+		small.places = await people(small.hosted.client, small.hosted.address.port, fewTenants, false)
 		const large: Group[] = []
 		for (let process = 0; process < processes; process++) large.push({ hosted: await start(), places: [] })
 		await Promise.all(
 			large.map(async (group) => {
-				while (group.places.length < held) {
-					const count = Math.min(provisionedTogether, held - group.places.length)
-					group.places.push(...(await people(group.hosted.client, count, true)))
-				}
+				group.places = await people(group.hosted.client, group.hosted.address.port, held, true)
 			}),
 		)
 		const compared = await compare({ small, large }, options)
@@ -134,12 +131,18 @@ export async function fill(client: Client, tenant: Tenant, records: number, reco
 	return { tenant, ids }
 }
 
-/** New tenants with a record each. */
-export async function people(client: Client, count: number, quiet: boolean): Promise<Place[]> {
-	const tenants = await client.provision(count, quiet)
+/** New tenants with a record to read, each of which has also had a single write; ten at a time, so that the view takes them up together. */
+export async function people(client: Client, port: number, count: number, quiet: boolean): Promise<Place[]> {
 	const places: Place[] = []
-	for (const tenant of tenants)
-		places.push({ tenant, ids: await client.seed(tenant, collection, freshRecords(1, 300)) })
+	while (places.length < count) {
+		const tenants = await client.provision(Math.min(10, count - places.length), quiet)
+		const begin = async (tenant: Tenant): Promise<Place> => {
+			const ids = await client.seed(tenant, collection, freshRecords(1, 300))
+			await once(port, client.create(tenant, collection, recordText(nextSerial(), 300), null))
+			return { tenant, ids }
+		}
+		places.push(...(await Promise.all(tenants.map(begin))))
+	}
 	return places
 }
 
@@ -150,7 +153,7 @@ async function compare(sides: Sides, { rounds, seconds }: Options): Promise<{ wr
 	const writes: Pair[] = []
 	const reads: Pair[] = []
 	const phase = async (next: (group: Group) => () => string): Promise<Pair> => {
-		for (const { hosted } of all) await settle(hosted.pid, 20)
+		for (const { hosted } of all) await settle(hosted.pid, settleSecondsMax)
 		const measured = await inTurn(alternating(sides, next), { seconds: seconds * 2 })
 		return { small: p50(measured.small), large: p50(measured.large) }
 	}
@@ -161,15 +164,12 @@ async function compare(sides: Sides, { rounds, seconds }: Options): Promise<{ wr
 	return { writes, reads }
 }
 
-/** Every tenant is asked once, so that what an object does at its first request is not measured with the others. */
+/** Every tenant is read once, so that what an object does at its first request is not measured with the others. */
 async function visitAll(groups: readonly Group[]): Promise<void> {
 	await Promise.all(
 		groups.map(async (group) => {
-			for (const next of [readFrom, writeTo]) {
-				const side = { name: 'visit', port: group.hosted.address.port, next: next(group, inOrder()) }
-				await inTurn([side], { seconds: drainSecondsMax, turns: group.places.length })
-			}
-			await settle(group.hosted.pid, drainSecondsMax)
+			const side = { name: 'visit', port: group.hosted.address.port, next: readFrom(group, inOrder()) }
+			await inTurn([side], { seconds: drainSecondsMax, turns: group.places.length })
 		}),
 	)
 }
