@@ -35,7 +35,11 @@ export class Jobs {
 			shardOf: () => ({
 				job: async (request) => {
 					const prepared = (await this.prepare(request)) as typeof request
-					return this.#effect(`shard ${request.call.name}`, () => shard.turn().submit(() => shard.shard.job(prepared)))
+					return this.#effect(`shard ${request.call.name}`, async () => {
+						const answered = await shard.keys.run(() => shard.turn().submit(() => shard.shard.job(prepared)))
+						if (answered.ok) return answered.value
+						throw new Error(answered.refusal.detail)
+					})
 				},
 			}),
 			sleep: (_ms, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),

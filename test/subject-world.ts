@@ -67,6 +67,9 @@ export class SubjectWorld {
 					return accept(true as const)
 				}),
 			keys: fixture.keys,
+			arm: () => {
+				fixture.alarmAt = fixture.now
+			},
 		})
 	}
 

@@ -201,7 +201,7 @@ export const rightsMutants: Mutant[] = [
 			{
 				file: subjectErasing,
 				find: 'const entered = await enterLedger(entry)',
-				replace: 'const entered = entry.request ? { ok: true as const } : await enterLedger(entry)',
+				replace: 'const entered = { ok: true, value: true } as const',
 			},
 		],
 		test: subjectTests,
@@ -210,10 +210,23 @@ export const rightsMutants: Mutant[] = [
 	{
 		name: 'what an erasure has begun is not gone on with',
 		edits: [
-			{ file: subjectErasing, find: 'if (this.#requests > 0 || !shard', replace: 'if (this.#requests >= 0 || !shard' },
+			{
+				file: subjectErasing,
+				find: 'if (!shard.erasesSubjects()) return',
+				replace: 'if (shard.erasesSubjects()) return',
+			},
 		],
 		test: subjectTests,
 		only: 'dies at any step',
+	},
+	{
+		name: 'every try of an erasure has another name in the ledger',
+		edits: [
+			{ file: subjectErasing, find: 'this.#asked.get(person)?.entry ?? planned.value', replace: 'planned.value' },
+			{ file: subjectErasing, find: 'of this.#asked.values()', replace: 'of [...this.#asked.values()].slice(9)' },
+		],
+		test: subjectTests,
+		only: 'fails at any step',
 	},
 	{
 		name: 'a destroyed key stays in its page',

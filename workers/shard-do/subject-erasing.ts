@@ -11,6 +11,8 @@ export interface SubjectErasingPorts {
 	/** Notes in the control object that a data subject was erased; noting it again changes nothing. May fail. */
 	enterLedger(entry: ErasureEntry): Promise<Outcome<true>>
 	keys: KeyFetch
+	/** Has the alarm ring soon. */
+	arm(): void
 }
 
 /**
@@ -21,6 +23,8 @@ export interface SubjectErasingPorts {
 export class SubjectErasing {
 	readonly #ports: SubjectErasingPorts
 	#requests = 0
+	/** By person, what the ledger may have and storage does not know of yet. */
+	readonly #asked = new Map<string, { command: Command<'subject.erase'>; entry: ErasureEntry }>()
 
 	constructor(ports: SubjectErasingPorts) {
 		this.#ports = ports
@@ -32,15 +36,16 @@ export class SubjectErasing {
 	 */
 	async erase(command: Command<'subject.erase'>, isPaid: boolean): Promise<Reply<Answer<'subject.erase'>>> {
 		const { shard, submit, enterLedger } = this.#ports
+		const { subject: person } = command.operation
 		this.#requests += 1
 		try {
 			const planned = await submit(() => shard.planErasure(command, isPaid))
 			if (!planned.ok) return planned
-			const { value: entry, rate } = planned
+			const { rate } = planned
+			const entry = this.#asked.get(person)?.entry ?? planned.value
 			if (entry !== null) {
-				const entered = await enterLedger(entry)
-				if (!entered.ok) return { ...entered, replayed: false, rate }
-				await submit(() => shard.beginErasure(command, entry))
+				const begun = await this.#begin(command, entry)
+				if (!begun.ok) return { ...begun, replayed: false, rate }
 				await this.#destroyKeys()
 			}
 			const reply = await submit(() => shard.execute(command, true))
@@ -52,18 +57,34 @@ export class SubjectErasing {
 			return entered.ok ? reply : { ...entered, replayed: false, rate }
 		} finally {
 			this.#requests -= 1
+			if (this.#asked.size > 0) this.#ports.arm()
 		}
 	}
 
 	/** What a crash, a failure or an older copy of the database has left to do. @throws when it has to be tried again */
 	async goOn(): Promise<void> {
 		const { shard, submit, keys } = this.#ports
-		if (this.#requests > 0 || !shard.erasesSubjects()) return
+		if (this.#requests > 0) return
+		for (const { command, entry } of this.#asked.values()) {
+			const begun = await keys.run(() => this.#begin(command, entry))
+			if (!begun.ok) throw new ErasureWaits()
+		}
+		if (!shard.erasesSubjects()) return
 		const done = await keys.run(async () => {
 			await this.#destroyKeys()
 			await submit(() => shard.finishErasures())
 		})
 		if (!done.ok) throw new ErasureWaits()
+	}
+
+	/** The ledger keeps the request under one name, however often this is tried: another one would erase the person a second time. */
+	async #begin(command: Command<'subject.erase'>, entry: ErasureEntry): Promise<Outcome<true>> {
+		const { shard, submit, enterLedger } = this.#ports
+		this.#asked.set(command.operation.subject, { command, entry })
+		const entered = await enterLedger(entry)
+		if (entered.ok) await submit(() => shard.beginErasure(command, entry))
+		this.#asked.delete(command.operation.subject)
+		return entered
 	}
 
 	async #destroyKeys(): Promise<void> {

@@ -142,6 +142,7 @@ export class TenantShard<Env> extends DurableObject<Env> {
 			submit: (run) => this.#turn.submit(run),
 			enterLedger: (entry) => ports.enterLedger(this.#tenant(), entry),
 			keys: this.#keys,
+			arm: () => void ctx.storage.setAlarm(Date.now() + alarmRetryMs),
 		})
 	}
 
