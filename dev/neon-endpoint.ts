@@ -183,6 +183,8 @@ function poolOf(pools: Map<string, pg.Pool>, connectionString: string): pg.Pool 
 	const pool = new pg.Pool({ connectionString, max: connectionsMax, connectionTimeoutMillis: 10_000 })
 	// The server ended an idle connection; the next request opens another.
 	pool.on('error', () => {})
+	// Or one between two statements of a transaction: the next statement fails, and says so to whoever asked.
+	pool.on('connect', (client) => client.on('error', () => {}))
 	pools.set(connectionString, pool)
 	return pool
 }
