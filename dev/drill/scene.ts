@@ -85,6 +85,7 @@ export class Scene {
 	async awaitResolved(rules: readonly RuleName[], withinMs: number): Promise<void> {
 		await this.until(`${rules.join(', ')} to be resolved`, withinMs, async () => {
 			const { alerts } = await this.alerts()
+			this.#noteResolved(alerts, performance.now())
 			return rules.every((rule) => !isOpen(alerts, rule))
 		})
 		this.note(`${rules.join(', ')} resolved`)
