@@ -70,6 +70,11 @@ export function getRotation({ sql }: Work): Outcome<{ rotation: KeyRotation }> {
 	return rotation ? accept({ rotation: infoOf(rotation) }) : refuse('not_found', 'the key of this tenant never rotated')
 }
 
+/** Whether one is running. */
+export function isRotating(sql: Sql): boolean {
+	return (readRotation(sql)?.stage ?? 'done') !== 'done'
+}
+
 /** The version that this database has begun to seal under: an older one must not seal any more. */
 export function leastVersion(sql: Sql): number {
 	const rotation = readRotation(sql)

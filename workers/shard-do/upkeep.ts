@@ -12,7 +12,7 @@ import type { Catalog } from './catalog.ts'
 import { runningChange } from './definition.ts'
 import type { Idempotencies } from './idempotency.ts'
 import type { Journal } from './journal.ts'
-import { type KeyOrder, keyOrder, stepRotation } from './key-rotation.ts'
+import { isRotating, type KeyOrder, keyOrder, stepRotation } from './key-rotation.ts'
 import { stepResealing } from './resealing.ts'
 import { viewedRecords } from './restricted.ts'
 import { Retention } from './retention.ts'
@@ -60,8 +60,8 @@ export class Upkeep {
 	#changing = true
 	/** Whether records may have to be encrypted; true until a ring has found none. */
 	#resealing = true
-	/** Whether a rotation of the tenant's key may be running; true until a ring has found none. */
-	#rotating = true
+	/** Whether a rotation of the tenant's key is running; null until the first ring has looked. */
+	#rotating: boolean | null = null
 	#keyOrder: KeyOrder | null = null
 	/** When the rotation is looked at next, in milliseconds: what it waits for must not be held up by that. */
 	#rotateAt = 0
@@ -108,7 +108,7 @@ export class Upkeep {
 	}
 
 	get isRotating(): boolean {
-		return this.#rotating
+		return this.#rotating ?? false
 	}
 
 	/**
@@ -167,6 +167,7 @@ export class Upkeep {
 			this.#maintenanceAt = Math.min(...dates.map((date) => date ?? Number.POSITIVE_INFINITY))
 		}
 		const steps = this.#changing || this.#resealing ? Math.max(now + 1, this.#stepAt) : Number.POSITIVE_INFINITY
+		this.#rotating ??= isRotating(this.#sql)
 		const rotateAt = this.#rotating ? Math.max(now + rotationGapMs, this.#rotateAt) : Number.POSITIVE_INFINITY
 		const sums = totals.unsummed() !== null ? now + 1 : Number.POSITIVE_INFINITY
 		return Math.min(this.#maintenanceAt, expiryAt, steps, rotateAt, sums)
