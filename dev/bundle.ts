@@ -21,7 +21,7 @@ if (built.status !== 0) {
 }
 const modules = readdirSync(buildDir).filter((file) => !/\.(map|md)$/.test(file))
 tell('the Worker', gzippedSize(buildDir, modules), gzipBytesMax)
-const consoleDir = join(projectDir, 'dist', 'assets', 'console', 'assets')
+const consoleDir = join(projectDir, 'dist', 'assets', 'console')
 tell('the console', gzippedSize(consoleDir, readdirSync(consoleDir)), consoleGzipBytesMax)
 
 function gzippedSize(folder: string, files: readonly string[]): number {

@@ -45,11 +45,12 @@ export const mutants: Mutant[] = [
 	},
 	{
 		name: 'epoch ignored by the fence',
+		seed: 165,
 		edits: [{ file: view, find: fence, replace: 'found.revision !== watermark.revision' }],
 	},
 	{
 		name: 'epoch ignored by the shard and the consumer',
-		seed: 109,
+		seed: 43,
 		edits: [
 			{
 				file: pull,
@@ -106,7 +107,7 @@ export const mutants: Mutant[] = [
 	},
 	{
 		name: 'no coalescing',
-		seed: 164,
+		seed: 287,
 		edits: [{ file: pull, find: "others > 0 ? 'DISTINCT' : ''", replace: "''" }],
 	},
 	{
@@ -126,6 +127,7 @@ export const mutants: Mutant[] = [
 	// A fence on the watermark only shows in too few worlds to be looked for here; `pipeline/base` lets two pages race for it.
 	{
 		name: 'stale base page applied',
+		seed: 69,
 		edits: [
 			{
 				file: view,
@@ -137,6 +139,7 @@ export const mutants: Mutant[] = [
 	},
 	{
 		name: 'a base leaves what its range lacks',
+		seed: 237,
 		edits: [{ file: view, find: '			this.#empty(watermark, page)\n', replace: '' }],
 	},
 	{
@@ -225,6 +228,7 @@ export const mutants: Mutant[] = [
 	},
 	{
 		name: 'prune past the watermark',
+		seed: 25,
 		edits: [
 			{
 				file: 'workers/shard-do/upkeep.ts',
