@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { counter, gauge } from '../../core/exposition.ts'
 import type { TenantId } from '../../core/ids.ts'
@@ -103,25 +102,6 @@ test('the strict reader refuses every kind of name and label that the linter of 
 	// Of the last one the linter says nothing: a type that nobody chose is ours to refuse.
 	for (const text of [...linted, oneSample('things', 'untyped')]) expect(() => parseExposition(text), text).toThrow()
 })
-
-/** Null where the tool is not installed; Debian has it in the package `prometheus`. */
-function promtool(input: string): { status: number | null; said: string } | null {
-	const { error, status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' })
-	return error ? null : { status, said: stdout + stderr }
-}
-
-test.skipIf(promtool(sound) === null)(
-	'promtool, where it is installed, says the same as the strict reader',
-	async () => {
-		const edge = new Edge()
-		for (const answered of [measured, null]) {
-			edge.measured = answered
-			const answer = await edge.fetch('GET', '/metrics', { as: 'scraper-token' })
-			expect(promtool(await answer.text())).toEqual({ status: 0, said: '' })
-		}
-		for (const text of linted) expect(promtool(text), text).not.toMatchObject({ status: 0 })
-	},
-)
 
 test('a request is counted under its route, its status and its tenant, and never under its path', async () => {
 	const edge = new Edge()

@@ -74,6 +74,14 @@ export const recordList = z.object({ records: z.array(record) }).openapi('Record
 export const collectionParams = z.object({ collection: z.string().regex(collectionNamePattern) })
 export const recordParams = collectionParams.extend({ id: z.string().regex(recordIdPattern) })
 export const collectionInput = z.strictObject({ schema: jsonObject }).openapi('CollectionInput')
+const sealingProgress = {
+	status: z.enum(['running', 'done']),
+	records_done: count,
+	records_total: count,
+	started_at: time,
+	finished_at: time.nullable(),
+	history_until: time.nullable(),
+}
 export const collection = z
 	.object({
 		name: z.string(),
@@ -90,16 +98,7 @@ export const collection = z
 			})
 			.nullable(),
 		/** Of records that were there before a property was encrypted; `history_until`: until then the platform may recover them as they were. */
-		encryption: z
-			.object({
-				status: z.enum(['running', 'done']),
-				records_done: count,
-				records_total: count,
-				started_at: time,
-				finished_at: time.nullable(),
-				history_until: time.nullable(),
-			})
-			.nullable(),
+		encryption: z.object(sealingProgress).nullable(),
 	})
 	.openapi('Collection')
 export const collectionList = z.object({ collections: z.array(collection) }).openapi('CollectionList')
@@ -354,12 +353,7 @@ export const keyRotation = z
 	.object({
 		id: mintedId,
 		version: count,
-		status: z.enum(['running', 'done']),
-		records_done: count,
-		records_total: count,
-		started_at: time,
-		finished_at: time.nullable(),
-		history_until: time.nullable(),
+		...sealingProgress,
 	})
 	.openapi('KeyRotation')
 export const erasureList = z.object({ erasures: z.array(erasure) }).openapi('ErasureList')
