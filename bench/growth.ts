@@ -54,12 +54,16 @@ const fewTenants = 10
 const fewRecords = 1_000
 /** An object in memory has three files open, and a process may have 20,000 where nobody has raised that. */
 const tenantsOfProcessMax = 5_000
+/** Making thousands takes minutes, so every so many are told of. */
+const toldTenants = 1_000
 
 interface Options {
 	large: number
 	rounds: number
 	/** For which each side of a phase is asked. */
 	seconds: number
+	/** Tells the person who waits. */
+	say(line: string): void
 }
 
 /** Two tenants of the same process. */
@@ -103,7 +107,10 @@ export async function measureTenantGrowth(
 		for (let process = 0; process < processes; process++) large.push({ hosted: await start(), places: [] })
 		await Promise.all(
 			large.map(async (group) => {
-				group.places = await people(group.hosted.client, group.hosted.address.port, held, true)
+				const { client, address } = group.hosted
+				group.places = await people(client, address.port, held, true, (made) => {
+					if (made % toldTenants === 0) options.say(`${made} of ${held} tenants of a process`)
+				})
 			}),
 		)
 		const compared = await compare({ small, large }, options)
@@ -132,7 +139,13 @@ export async function fill(client: Client, tenant: Tenant, records: number, reco
 }
 
 /** New tenants with a record to read, each of which has also had a single write; ten at a time, so that the view takes them up together. */
-export async function people(client: Client, port: number, count: number, quiet: boolean): Promise<Place[]> {
+export async function people(
+	client: Client,
+	port: number,
+	count: number,
+	quiet: boolean,
+	made: (count: number) => void = () => {},
+): Promise<Place[]> {
 	const places: Place[] = []
 	while (places.length < count) {
 		const tenants = await client.provision(Math.min(10, count - places.length), quiet)
@@ -142,6 +155,7 @@ export async function people(client: Client, port: number, count: number, quiet:
 			return { tenant, ids }
 		}
 		places.push(...(await Promise.all(tenants.map(begin))))
+		made(places.length)
 	}
 	return places
 }

@@ -171,7 +171,11 @@ async function compareThroughput({ hosts, seconds, say, failed }: Bench, name: T
 }
 
 /** Sides that are asked in turn need fewer rounds, and what is stored for them takes most of the time. */
-const growthOptions = ({ rounds }: { rounds: number }) => ({ rounds: Math.min(rounds, 2), seconds: 2 })
+const growthOptions = ({ rounds, say }: Pick<Bench, 'rounds' | 'say'>) => ({
+	rounds: Math.min(rounds, 2),
+	seconds: 2,
+	say,
+})
 
 /** Freehold first, then the bare object. */
 async function bothGrow(
