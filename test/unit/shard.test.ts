@@ -368,6 +368,26 @@ test('a key hands on only the scopes that it has, expires, and is refused from t
 	expect((await fixture.refused({ name: 'tenant.get' }, { caller })).code).toBe('unauthorized')
 })
 
+test('[S1] a read by id forgets what memory took from a change that was rolled back', async () => {
+	const fixture = await withPeople()
+	const { record } = await fixture.create('people', { email: 'a@example.com' })
+	const prepared = { id: 'other', secret: 'other', secretHash: hashOf('other') }
+	await fixture.ask({ name: 'key.create', keyName: null, scopes: ['read'], expiresAt: null, prepared })
+	const caller = { kind: 'key', id: 'other', secretHash: hashOf('other') } as const
+	const read = { name: 'record.get', collection: 'people', id: record.id } as const
+	const run = (command: Parameters<typeof fixture.shard.execute>[0]) => fixture.shard.execute(command).ok
+	expect(() =>
+		fixture.sql.transaction(() => {
+			expect(run(fixture.command({ name: 'key.delete', id: 'other' }))).toBe(true)
+			// Memory knows the collection again, and that the key is gone.
+			expect(run(fixture.command(read))).toBe(true)
+			expect(run(fixture.command(read, { caller }))).toBe(false)
+			throw new Error('the turn fails')
+		}),
+	).toThrow('the turn fails')
+	expect(run(fixture.command(read, { caller }))).toBe(true)
+})
+
 test('a suspended tenant can only look at itself, until it is active again', async () => {
 	const fixture = await withPeople()
 	const operator = { kind: 'operator', name: 'ops' } as const
