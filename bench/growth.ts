@@ -16,13 +16,13 @@ export interface GrowthResult {
 	small: number
 	large: number
 	/** p50 in milliseconds, one entry a round. */
-	writes: Pair[]
-	reads: Pair[]
+	writes: Medians[]
+	reads: Medians[]
 	/** Resident memory of the largest workerd, in bytes: before anything was stored, and with what it held at the end. */
 	memory: { before: number; after: number; held: number }
 }
 
-interface Pair {
+interface Medians {
 	small: number
 	large: number
 }
@@ -39,9 +39,10 @@ export interface Group {
 	places: Place[]
 }
 
-interface Sides {
+/** As many processes on each side, asked equally often: what a process has in the caches of the CPU depends on when it was asked last. */
+interface Pair {
 	small: Group
-	large: Group[]
+	large: Group
 }
 
 const batchRecords = 1_000
@@ -76,15 +77,15 @@ export async function measureRecordGrowth(
 	const [few, many] = await hosted.client.provision(2)
 	if (few === undefined || many === undefined) throw new Error('no tenants were made')
 	const small = { hosted, places: [await fill(hosted.client, few, fewRecords, 300)] }
-	const large = [{ hosted, places: [await fill(hosted.client, many, options.large, 300)] }]
-	const compared = await compare({ small, large }, options)
+	const large = { hosted, places: [await fill(hosted.client, many, options.large, 300)] }
+	const compared = await compare([{ small, large }], options)
 	const memory = { before, after: residentBytes(hosted.pid, 'workerd'), held: options.large }
 	return { contestant: name, of: 'records of a tenant', small: fewRecords, large: options.large, ...compared, memory }
 }
 
 /**
- * A process with a few tenants beside as many as the many need, each with the objects of all its tenants in memory: what an object's start
- * costs is measured by itself (`cold-starts.ts`).
+ * As many processes as the many tenants need, and a process with a few for each of them, with the objects of all tenants in memory: what an
+ * object's start costs is measured by itself (`cold-starts.ts`).
  */
 export async function measureTenantGrowth(
 	name: GrowthContestant,
@@ -100,21 +101,21 @@ export async function measureTenantGrowth(
 		return hosted
 	}
 	try {
-		const small = { hosted: await start(), places: [] as Place[] }
-		const before = residentBytes(small.hosted.pid, 'workerd')
-		small.places = await people(small.hosted.client, small.hosted.address.port, fewTenants, false)
-		const large: Group[] = []
-		for (let process = 0; process < processes; process++) large.push({ hosted: await start(), places: [] })
+		const pairs: Pair[] = []
+		for (let process = 0; process < processes; process++)
+			pairs.push({ small: { hosted: await start(), places: [] }, large: { hosted: await start(), places: [] } })
+		const before = Math.max(...pairs.map(({ large }) => residentBytes(large.hosted.pid, 'workerd')))
 		await Promise.all(
-			large.map(async (group) => {
-				const { client, address } = group.hosted
-				group.places = await people(client, address.port, held, true, (made) => {
+			pairs.map(async ({ small, large }) => {
+				small.places = await people(small.hosted.client, small.hosted.address.port, fewTenants, false)
+				const { client, address } = large.hosted
+				large.places = await people(client, address.port, held, true, (made) => {
 					if (made % toldTenants === 0) options.say(`${made} of ${held} tenants of a process`)
 				})
 			}),
 		)
-		const compared = await compare({ small, large }, options)
-		const after = Math.max(...large.map(({ hosted }) => residentBytes(hosted.pid, 'workerd')))
+		const compared = await compare(pairs, options)
+		const after = Math.max(...pairs.map(({ large }) => residentBytes(large.hosted.pid, 'workerd')))
 		const sizes = { small: fewTenants, large: options.large, memory: { before, after, held } }
 		return { contestant: name, of: 'tenants in memory', ...sizes, ...compared }
 	} finally {
@@ -160,15 +161,18 @@ export async function people(
 	return places
 }
 
-async function compare(sides: Sides, { rounds, seconds }: Options): Promise<{ writes: Pair[]; reads: Pair[] }> {
-	const all = [sides.small, ...sides.large]
+async function compare(
+	pairs: readonly Pair[],
+	{ rounds, seconds }: Options,
+): Promise<{ writes: Medians[]; reads: Medians[] }> {
+	const all = pairs.flatMap(({ small, large }) => [small, large])
 	for (const { hosted } of all) await settle(hosted.pid, drainSecondsMax)
 	await visitAll(all)
-	const writes: Pair[] = []
-	const reads: Pair[] = []
-	const phase = async (next: (group: Group) => () => string): Promise<Pair> => {
+	const writes: Medians[] = []
+	const reads: Medians[] = []
+	const phase = async (next: (group: Group) => () => string): Promise<Medians> => {
 		for (const { hosted } of all) await settle(hosted.pid, settleSecondsMax)
-		const measured = await inTurn(alternating(sides, next), { seconds: seconds * 2 })
+		const measured = await inTurn(alternating(pairs, next), { seconds: seconds * 2 })
 		return { small: p50(measured.small), large: p50(measured.large) }
 	}
 	for (let round = 0; round < rounds; round++) {
@@ -189,11 +193,10 @@ async function visitAll(groups: readonly Group[]): Promise<void> {
 }
 
 /** A request to the few before each request to the many. */
-function alternating({ small, large }: Sides, next: (group: Group) => () => string): Side[] {
-	const few = next(small)
-	return large.flatMap((group) => [
-		{ name: 'small', port: small.hosted.address.port, next: few },
-		{ name: 'large', port: group.hosted.address.port, next: next(group) },
+function alternating(pairs: readonly Pair[], next: (group: Group) => () => string): Side[] {
+	return pairs.flatMap(({ small, large }) => [
+		{ name: 'small', port: small.hosted.address.port, next: next(small) },
+		{ name: 'large', port: large.hosted.address.port, next: next(large) },
 	])
 }
 
