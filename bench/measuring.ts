@@ -29,6 +29,7 @@ export class Measuring {
 	readonly #options: MeasuringOptions
 	#run: Run
 	#results: Results = readResults()
+	#stopped = false
 
 	constructor(hosts: Hosts, options: MeasuringOptions) {
 		this.#hosts = hosts
@@ -46,6 +47,11 @@ export class Measuring {
 			for (const name of names) if (workloads[name].each === 'round') await this.#measure(name, `${round}/${rounds}`)
 		}
 		for (const name of names) if (workloads[name].each === 'run') await this.#measure(name, 'run')
+	}
+
+	/** From here on nothing is measured or written down: what fails now fails because somebody ended the run. */
+	stop(): void {
+		this.#stopped = true
 	}
 
 	/** Writes down all that is known so far, and returns it as tables. */
@@ -70,11 +76,13 @@ export class Measuring {
 			return present?.run === this.#run.at ? present.figures : undefined
 		}
 		const fail = (contestant: Parameters<Bench['failed']>[0] | null, error: unknown) => {
+			if (this.#stopped) return
 			const reason = error instanceof Error ? error.message : String(error)
 			this.failed.push(`${name}${contestant === null ? '' : `, ${contestant}`}: ${reason}`)
 			this.#results = withFailure(this.#results, this.#run, { workload: name, contestant, reason })
 			say(`${round}  ${name.padEnd(20)} failed: ${reason}`)
 		}
+		if (this.#stopped) return
 		const { quick, rounds, seconds } = this.#options
 		say(`${round}  ${name}`)
 		try {
@@ -92,7 +100,7 @@ export class Measuring {
 		} catch (error) {
 			fail(null, error)
 		}
-		this.report()
+		if (!this.#stopped) this.report()
 	}
 }
 

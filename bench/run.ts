@@ -39,13 +39,18 @@ await runCommand(async (args) => {
 	// Postgres runs as another user when this is root, and its data would have to go elsewhere.
 	chmodSync(dataDir, 0o755)
 	const hosts = new Hosts(dataDir)
+	const measuring = new Measuring(hosts, options)
 	const cleanUp = async () => {
 		await hosts.stop()
 		rmSync(dataDir, { recursive: true, force: true })
 	}
-	for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void cleanUp().then(() => process.exit(1)))
+	for (const signal of ['SIGINT', 'SIGTERM']) {
+		process.once(signal, () => {
+			measuring.stop()
+			void cleanUp().then(() => process.exit(1))
+		})
+	}
 	try {
-		const measuring = new Measuring(hosts, options)
 		await measuring.all()
 		console.log(`\n${measuring.report()}`)
 		const failed = measuring.failed
