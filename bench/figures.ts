@@ -19,7 +19,9 @@ export interface Spread {
 
 export function spreadOf(values: readonly number[]): Spread {
 	const sorted = Float64Array.from(values).sort()
-	return { median: quantile(sorted, 0.5), min: quantile(sorted, 0), max: quantile(sorted, 1) }
+	const [lower, upper] = [(sorted.length - 1) / 2, sorted.length / 2].map((place) => sorted[Math.floor(place)])
+	const median = ((lower ?? Number.NaN) + (upper ?? Number.NaN)) / 2
+	return { median, min: quantile(sorted, 0), max: quantile(sorted, 1) }
 }
 
 /** NaN when nothing was measured. */

@@ -57,14 +57,15 @@ export function workloadTables({ workloads }: Results, label: Label): string[] {
 }
 
 export function targetTable(judged: readonly Judged[], label: Label): string {
-	const rows = judged.map(({ workload, measure, measured, bound, kind, unit, met }) => [
+	const rows = judged.map(({ workload, measure, measured, bound, kind, unit, met, bare }) => [
 		label(workload),
 		measure,
 		spreadText(measured, unit),
 		`${kind} ${figure(bound)} ${unit}`,
 		met ? 'met' : 'not met',
+		bare === null ? '' : spreadText(bare, unit),
 	])
-	return table(['run', 'Freehold', 'measured', 'target', ''], rows)
+	return table(['run', 'Freehold', 'measured', 'target', '', 'the bare object'], rows)
 }
 
 export function failureTable({ failures }: Results, label: Label): string {

@@ -15,6 +15,8 @@ export interface Judged {
 	kind: 'at least' | 'at most'
 	unit: string
 	met: boolean
+	/** What the bare Worker and object, which do nothing else, come to in the same rounds; null where they were not measured. */
+	bare: Spread | null
 }
 
 export function judge({ workloads }: Results): Judged[] {
@@ -78,9 +80,10 @@ function ratio(
 	{ workload, own = 'freehold', against, figure, bound }: RatioTarget,
 	rounds: readonly ThroughputRound[] = [],
 ): Judged[] {
-	const measured = rounds.flatMap((round) => quotient(round[own], round[against], figure))
+	const measuredOf = (one: ContestantName) => rounds.flatMap((round) => quotient(round[one], round[against], figure))
 	const measure = `${workload}${own === 'freehold' ? '' : ' without ETL'} ${figureNames[figure]}, of ${against}`
-	return atLeast(workload, measure, measured, bound, '×')
+	const limit = workload.startsWith('reads') ? 'limit' : 'grouped limit'
+	return atLeast(workload, measure, measuredOf(own), bound, '×', against === limit ? [] : measuredOf(limit))
 }
 
 function quotient(own: Throughput | undefined, other: Throughput | undefined, figure: Figure): number[] {
@@ -118,18 +121,15 @@ function fairnesses(rounds: Figures['fairness'] = []): Judged[] {
 }
 
 function growths(workload: 'growth-records' | 'growth-tenants', contestants: GrowthResult[] = []): Judged[] {
-	const own = contestants.filter(({ contestant }) => contestant === 'freehold')
-	return own.flatMap(({ small, large, of, writes, reads }) =>
-		Object.entries({ write: writes, read: reads }).flatMap(([what, pairs]) =>
-			atMost(
-				workload,
-				`p50 of a ${what}, ${large} ${of} to ${small}`,
-				pairs.map((one) => one.large / one.small),
-				1.25,
-				'×',
-			),
-		),
-	)
+	const ratios = (name: GrowthResult['contestant'], what: 'writes' | 'reads') =>
+		contestants
+			.filter(({ contestant }) => contestant === name)
+			.flatMap((result) => result[what].map((one) => one.large / one.small))
+	const [{ small, large, of } = { small: 0, large: 0, of: '' }] = contestants
+	return (['writes', 'reads'] as const).flatMap((what) => {
+		const measure = `p50 of a ${what.slice(0, -1)}, ${large} ${of} to ${small}`
+		return atMost(workload, measure, ratios('freehold', what), 1.25, '×', ratios('limit', what))
+	})
 }
 
 function memories(memory: Figures['memory'] | undefined): Judged[] {
@@ -157,15 +157,19 @@ type Judge = (
 	rounds: readonly number[],
 	bound: number,
 	unit: string,
+	/** The rounds of the bare object. */
+	bare?: readonly number[],
 ) => Judged[]
 
 const atLeast = judgeBy('at least', (value, bound) => value >= bound)
 const atMost = judgeBy('at most', (value, bound) => value <= bound)
 
 function judgeBy(kind: Judged['kind'], holds: (value: number, bound: number) => boolean): Judge {
-	return (workload, measure, rounds, bound, unit) => {
+	return (workload, measure, rounds, bound, unit, bareRounds = []) => {
+		if (rounds.length === 0) return []
 		const measured = spreadOf(rounds)
 		const met = holds(measured.median, bound)
-		return rounds.length === 0 ? [] : [{ workload, measure, measured, bound, kind, unit, met }]
+		const bare = bareRounds.length === 0 ? null : spreadOf(bareRounds)
+		return [{ workload, measure, measured, bound, kind, unit, met, bare }]
 	}
 }

@@ -40,8 +40,21 @@ test('a contestant that failed in this run stays named when the others of the wo
 test('only what was measured is judged, by its own figures', () => {
 	const judged = judge(withFigures(nothing, run('01'), 'etl', [etl(400), etl(600)]))
 	expect(judged.map(({ workload, measured, met }) => [workload, measured.median, met])).toEqual([
-		['etl', 0.4, false],
-		['etl', 400, false],
+		['etl', 0.5, true],
+		['etl', 500, false],
+	])
+})
+
+test('of two rounds the median is their mean, and beside a ratio stands what the bare object comes to', () => {
+	const pair = (small: number, large: number) => ({ small, large })
+	const sizes = { of: 'tenants in memory', small: 10, large: 100, memory: { before: 0, after: 0, held: 0 } } as const
+	const results = withFigures(nothing, run('01'), 'growth-tenants', [
+		{ ...sizes, contestant: 'freehold', writes: [pair(1, 1), pair(1, 2)], reads: [pair(1, 3), pair(1, 1), pair(1, 1)] },
+		{ ...sizes, contestant: 'limit', writes: [pair(2, 3)], reads: [] },
+	])
+	expect(judge(results)).toMatchObject([
+		{ measured: { median: 1.5, min: 1, max: 2 }, met: false, bare: { median: 1.5 } },
+		{ measured: { median: 1, min: 1, max: 3 }, met: true, bare: null },
 	])
 })
 
