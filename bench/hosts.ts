@@ -12,6 +12,7 @@ import { measureThroughput, type ThroughputName } from './throughput.ts'
 export class Hosts {
 	readonly dataDir: string
 	readonly #hosted = new Map<ContestantName, Promise<Hosted>>()
+	#stopped = false
 	readonly #populations = new Map<ContestantName, Promise<Population>>()
 
 	constructor(dataDir: string) {
@@ -20,6 +21,7 @@ export class Hosts {
 
 	/** @throws the same again for a contestant that did not start, without another try */
 	get(name: ContestantName): Promise<Hosted> {
+		if (this.#stopped) return Promise.reject(new Error('the contestants were stopped'))
 		const hosted = this.#hosted.get(name) ?? this.#start(name)
 		this.#hosted.set(name, hosted)
 		return hosted
@@ -47,6 +49,7 @@ export class Hosts {
 	}
 
 	async stop(): Promise<void> {
+		this.#stopped = true
 		await Promise.allSettled([...this.#hosted.values()].map(async (hosted) => (await hosted).stop()))
 	}
 }

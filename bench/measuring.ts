@@ -49,7 +49,7 @@ export class Measuring {
 		for (const name of names) if (workloads[name].each === 'run') await this.#measure(name, 'run')
 	}
 
-	/** From here on nothing is measured or written down: what fails now fails because somebody ended the run. */
+	/** From here on nothing is measured or written down, for what fails now fails because somebody ended the run; `all` rejects. */
 	stop(): void {
 		this.#stopped = true
 	}
@@ -82,7 +82,6 @@ export class Measuring {
 			this.#results = withFailure(this.#results, this.#run, { workload: name, contestant, reason })
 			say(`${round}  ${name.padEnd(20)} failed: ${reason}`)
 		}
-		if (this.#stopped) return
 		const { quick, rounds, seconds } = this.#options
 		say(`${round}  ${name}`)
 		try {
@@ -96,11 +95,12 @@ export class Measuring {
 				},
 				own(name),
 			)
-			if (figures !== null) this.#results = withFigures(this.#results, this.#run, name, figures)
+			if (figures !== null && !this.#stopped) this.#results = withFigures(this.#results, this.#run, name, figures)
 		} catch (error) {
 			fail(null, error)
 		}
-		if (!this.#stopped) this.report()
+		if (this.#stopped) throw new Error('the run was ended; what it had measured is written down')
+		this.report()
 	}
 }
 

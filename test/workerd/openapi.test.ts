@@ -98,7 +98,7 @@ const hasMeaning =
 
 for (const { method, path, access } of routeTable) {
 	// Each rebuild that begins asks every shard of this file for all its records, while the tests after it wait.
-	const runs = { numRuns: method === 'post' && path === '/v1/view/rebuild' ? 8 : 30, endOnFailure: true }
+	const runs = { numRuns: method === 'post' && path === '/v1/view/rebuild' ? 8 : 40, endOnFailure: true }
 
 	test(`[L1] ${method} ${path} answers what the document allows as the document says`, async () => {
 		const { known, ask } = await prepare(method, path, access.audience)
