@@ -37,7 +37,8 @@ export interface Capacity {
 	neonGigabytes: number
 	/** Of each region, at an average moment. */
 	neonComputeUnits: number
-	neonConnections: number
+	/** Of each region, at an average moment. */
+	consumers: number
 	/** Dollars a month at list price, the largest first. */
 	lines: { line: string; dollars: number }[]
 	dollars: number
@@ -62,8 +63,8 @@ const neonBytesPerRecord = 260
 const measuredCores = 2
 /** The smallest compute, which an ETL that never rests keeps awake. */
 const computeUnitsMin = 0.25
-/** Wake-ups that one invocation takes (`max_batch_size`), whose shards share statements, and how long it takes: two statements, two pulls. */
-const messagesPerBatch = 50
+/** Wake-ups that one invocation takes (`max_batch_size`), whose shards share statements, and how long it takes. */
+const messagesPerBatch = 100
 const batchSeconds = 0.25
 
 export function capacityOf(load: Load, { price, etlRowsPerSecond, hotWritesPerSecond }: Measures): Capacity {
@@ -78,7 +79,7 @@ export function capacityOf(load: Load, { price, etlRowsPerSecond, hotWritesPerSe
 	const perRegion = load.writesPerSecond / load.regions
 	const neonComputeUnits = Math.max(computeUnitsMin, perRegion / rowsPerUnit)
 	const messagesPerSecond = load.writesPerSecond * one.messages
-	const neonConnections = Math.max(1, (messagesPerSecond / load.regions / messagesPerBatch) * batchSeconds)
+	const consumers = Math.max(1, (messagesPerSecond / load.regions / messagesPerBatch) * batchSeconds)
 	const lines = [
 		{ line: 'rows written', dollars: writes * (one.rowsWritten + one.rowsPrunedLater) * prices.rowWritten },
 		{ line: 'rows read', dollars: (writes * one.rowsRead + reads * rowsPerRead) * prices.rowRead },
@@ -104,7 +105,7 @@ export function capacityOf(load: Load, { price, etlRowsPerSecond, hotWritesPerSe
 		),
 		limit("the largest tenant's size", largestBytes / 1e9, shardBytesMax / 1e9, 'GB of one object'),
 		limit('messages of a region', messagesPerSecond / load.regions, 5_000, 'messages/s of one queue'),
-		limit('consumers of a region', neonConnections, 50, 'at once, our `max_concurrency`'),
+		limit('consumers of a region', consumers, 12, 'at once, our `max_concurrency`'),
 		limit(
 			'rows into a view',
 			perRegion,
@@ -119,7 +120,7 @@ export function capacityOf(load: Load, { price, etlRowsPerSecond, hotWritesPerSe
 		activeObjects,
 		objectRequestsPerSecond: load.writesPerSecond * one.objectRequests + load.readsPerSecond,
 		queueOperationsPerSecond: messagesPerSecond * queueOperationsPerMessage,
-		...{ objectGigabytes, neonGigabytes, neonComputeUnits, neonConnections, lines, dollars, limits },
+		...{ objectGigabytes, neonGigabytes, neonComputeUnits, consumers, lines, dollars, limits },
 	}
 }
 

@@ -599,6 +599,11 @@ export interface Page {
 	chain?: string | null
 	/** What the view must come to once this page is applied; null unless `to` is the head and the digest is known. */
 	checksum?: Checksum | null
+	/**
+	 * Whether the shard announces by itself within `announceIntervalMs`, because of writes since it last did: nobody need ask for
+	 * what comes after the head, or confirm what was applied, until then. Absent from an older object.
+	 */
+	willAnnounce?: boolean
 	/** Absent from an older object. */
 	report?: ShardReport
 }

@@ -116,9 +116,11 @@ export const announceAgainMs = 5_000
 export const announceAgainMsMax = 300_000
 
 /** Pages that share one statement may be this large together; a larger page goes alone, so that it holds up only itself. */
-export const coalescedBytesMax = 500 * kilobyte
+export const coalescedBytesMax = 32 * kilobyte
+/** Statements of pages that one delivery has under way at the same time: an invocation may wait for six answers. `max_concurrency` counts on it. */
+export const statementsAtOnceMax = 4
 /** Watermarks read by one statement. */
-export const coalescedShardsMax = 500
+export const coalescedShardsMax = 50
 /** Journal entries in one page of the ETL. */
 export const pageEntriesMax = 5_000
 /** A view that lacks more entries than this from the very start reads the records instead: there are often fewer, and none comes twice. */
@@ -130,8 +132,6 @@ export const pagesPerDeliveryMax = 20
  * one batch at a time, a fresh change of another tenant waits so long at most, and for the page that was begun.
  */
 export const deliveryMsMax = 500
-/** Shards of one delivery that are brought up to date side by side; each holds one page, and all must fit into 128 MB. */
-export const shardsAtOnceMax = 32
 /** Tenants that one step of a rebuild asks, and how many of them at the same time: an invocation may make 1,000 calls. */
 export const rebuildStepTenantsMax = 200
 export const rebuildStepsAtOnceMax = 16
@@ -192,6 +192,8 @@ export const rebuildsSweptMax = 50
 export const replayAttemptsMax = 10
 /** One page of the ETL; never less than one record. */
 export const pageBytesMax = 1 * megabyte
+/** What the pages of one delivery may hold together, of an isolate's 128 MB: a statement holds its pages again, and text that is not Latin takes twice as much. */
+export const deliveryPageBytesMax = 32 * pageBytesMax
 /** A shard that has not answered a pull by then is asked again later, so that a frozen one does not hold up its batch. */
 export const pullMsMax = 10_000
 /** A wake-up that failed n times waits 2^n seconds, at most this long. */

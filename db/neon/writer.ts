@@ -1,5 +1,5 @@
 import type { BaseStart, Reading, SchemaPage, WakeUp } from '../../core/contract.ts'
-import { coalescedBytesMax, coalescedShardsMax } from '../../core/limits.ts'
+import { coalescedBytesMax, coalescedShardsMax, statementsAtOnceMax } from '../../core/limits.ts'
 import type { Watermark } from '../../core/watermark.ts'
 import { applyPages, type Move } from './apply.ts'
 import { applyBase, type BaseMove, startBase } from './apply-base.ts'
@@ -54,12 +54,19 @@ export class ViewWriter {
 	constructor(store: ViewStore) {
 		this.#store = store
 		const read = async (wakeUps: WakeUp[]) => (await store.readWatermarks(wakeUps)).map((found) => ({ found }))
-		this.#readWatermark = coalesce(read, { keyOf: nameOf, sizeOf: () => 1, sizeMax: coalescedShardsMax, isShared })
+		this.#readWatermark = coalesce(read, {
+			keyOf: nameOf,
+			sizeOf: () => 1,
+			sizeMax: coalescedShardsMax,
+			callsAtOnceMax: statementsAtOnceMax,
+			isShared,
+		})
 		this.#applyRecords = coalesce((moves: Move[]) => store.applyPages(moves), {
 			keyOf: ({ watermark }) => nameOf(watermark),
 			sizeOf: ({ page }) => page.upserts.length + page.deletes.length,
 			// A shard with a backlog does not make the small pages of others wait for its own.
 			sizeMax: coalescedBytesMax,
+			callsAtOnceMax: statementsAtOnceMax,
 			isShared,
 		})
 	}

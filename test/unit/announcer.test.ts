@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { announceAgainMs, announceAgainMsMax } from '../../core/limits.ts'
+import { announceAgainMs, announceAgainMsMax, announceIntervalMs } from '../../core/limits.ts'
 import { people, ShardFixture } from '../shard.ts'
 
 async function settled(): Promise<ShardFixture> {
@@ -112,6 +112,35 @@ test('[J2] [V1] a pull that reads ahead acknowledges only what it says is applie
 	fixture.now += 500 * 86_400_000
 	await fixture.shard.alarm()
 	expect((await fixture.ask({ name: 'changes.list', after: 3, limit: 1 })).changes).toHaveLength(1)
+})
+
+test('[V1] a pull says that the shard announces by itself only where writes wait for their timer, and then it does', async () => {
+	const fixture = await settled()
+	const pull = (applied: number) => {
+		const after = fixture.shard.position()
+		const rest = { tenant: fixture.tenant, shard: 0, epoch: 1, applied, entriesMax: 1, bytesMax: 1 }
+		const reply = fixture.shard.pull({ ...rest, after })
+		return reply.kind === 'page' && reply.page.willAnnounce
+	}
+	expect(pull(3)).toBe(false)
+	await fixture.create('people', { email: 'a@example.com' })
+	expect(pull(3)).toBe(true)
+	await ring(fixture)
+	expect(fixture.announced.map(({ head }) => head)).toEqual([4])
+	// Everything was announced, though the view has confirmed none of it.
+	expect(pull(3)).toBe(false)
+	await fixture.create('people', { email: 'b@example.com' })
+	expect(pull(4)).toBe(true)
+	const promised = fixture.now
+	await ring(fixture)
+	expect(fixture.announced.map(({ head }) => head)).toEqual([4, 5])
+	expect(fixture.now - promised).toBeLessThanOrEqual(announceIntervalMs)
+	await fixture.create('people', { email: 'c@example.com' })
+	// A new instance finds that the view is behind, and sets a timer of its own.
+	fixture.restart()
+	expect(pull(5)).toBe(true)
+	await ring(fixture)
+	expect(fixture.announced.map(({ head }) => head)).toEqual([4, 5, 6])
 })
 
 test('an alarm whose announcement fails has set the next one before', async () => {

@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest'
 import type { Page, PullReply, PullRequest, WakeUp } from '../../core/contract.ts'
-import { deliveryMsMax, pagesPerDeliveryMax, retrySecondsMax, shardsAtOnceMax } from '../../core/limits.ts'
+import {
+	deliveryMsMax,
+	deliveryPageBytesMax,
+	pageBytesMax,
+	pagesPerDeliveryMax,
+	retrySecondsMax,
+} from '../../core/limits.ts'
 import { rowHash } from '../../core/row-hash.ts'
 import { type Database, DatabaseFailure, type Row } from '../../db/neon/client.ts'
 import { consume, retrySeconds } from '../../workers/queue-consumer/consumer.ts'
@@ -146,20 +152,87 @@ test('a wake-up whose successor could not be sent comes again', async () => {
 	expect(one.settled).toBeGreaterThan(0)
 })
 
-test('[V4] at most so many shards are pulled at once, and all have their turn', async () => {
-	let running = 0
-	let most = 0
-	const pull = async (request: PullRequest) => {
-		running += 1
-		most = Math.max(most, running)
-		for (let turn = 0; turn < 10; turn++) await Promise.resolve()
-		running -= 1
-		return caughtUp(request)
+test('[V4] small pages of many shards are read side by side, large ones as far as memory goes, and all have their turn', async () => {
+	const pulledBeforeOneIsApplied = async (bytes: number) => {
+		const pages = new Map<string, number>()
+		let pulled = 0
+		const first: number[] = []
+		const database = agreeable((asked) => {
+			if ('fences' in asked) first.push(pulled)
+		})
+		const pull = async ({ tenant: of, after }: PullRequest) => {
+			pages.set(of, (pages.get(of) ?? 0) + 1)
+			if (after === 0) pulled++
+			// Each answer takes its time, but less than a statement does.
+			await null
+			return after === 0 ? page(0, 1, 1, { upserts: 'x'.repeat(bytes), upsertCount: 1 }) : page(1, 1, 1)
+		}
+		const slow: Database = {
+			...database,
+			query: async (statement) => {
+				const rows = await database.query(statement)
+				for (let turn = 0; turn < 2_000; turn++) await null
+				return rows
+			},
+		}
+		const messages = Array.from({ length: 100 }, (_, n) => message(wakeUp(String(n), 1, 1)))
+		await consume(messages, testPorts([], slow, { shardOf: () => ({ pull }) }))
+		expect(messages.every(({ settled }) => settled === 'ack')).toBe(true)
+		expect([...pages.values()].every((count) => count === 2)).toBe(true)
+		return first[1]
 	}
-	const messages = Array.from({ length: 50 }, (_, n) => message(wakeUp(String(n))))
-	await consume(messages, testPorts([], agreeable(), { shardOf: () => ({ pull }) }))
-	expect(messages.every(({ settled }) => settled === 'ack')).toBe(true)
-	expect(most).toBe(shardsAtOnceMax)
+	expect(await pulledBeforeOneIsApplied(100)).toBe(100)
+	expect(await pulledBeforeOneIsApplied(pageBytesMax)).toBeLessThanOrEqual(deliveryPageBytesMax / pageBytesMax + 1)
+})
+
+test('[V4] shards that fail, that refuse, and whose pages are not taken, give their memory back', async () => {
+	const memory = deliveryPageBytesMax / pageBytesMax
+	const failing = async (): Promise<PullReply> => {
+		throw new Error('away')
+	}
+	const refusing = async (): Promise<PullReply> => ({ kind: 'refused', reason: 'unknown_shard' })
+	const large = async ({ after }: PullRequest) =>
+		after < 3
+			? page(after, after + 1, 3, { upserts: 'x'.repeat(pageBytesMax), upsertCount: 1 })
+			: page(after, after, after)
+	const pulls = [failing, refusing, large, large]
+	const kindOf = (of: string) => Number(of.slice(-22)) % pulls.length
+	const isRefused = (of: string) => kindOf(of) === 2
+	const database = agreeable((asked) => {
+		// The next page is being read by then.
+		if ('fences' in asked && asked.fences.some(({ tenant: of }) => isRefused(of))) throw new DatabaseFailure(null)
+	})
+	const names = Array.from({ length: 8 * memory }, (_, n) => String(n))
+	const messages = names.map((name) => message(wakeUp(name)))
+	const shardOf = (of: string) => ({ pull: pulls[kindOf(of)] ?? failing })
+	await consume(messages, testPorts([], database, { shardOf }))
+	expect(messages.map(({ settled }) => settled === 'ack')).toEqual(names.map((_, n) => n % 2 === 1))
+})
+
+test('a shard that announces its next changes by itself is asked for nothing more, and confirms by its next wake-up', async () => {
+	const asked: number[] = []
+	const applied: number[] = []
+	const database = agreeable((what) => {
+		if ('fences' in what) applied.push(...what.fences.map(({ to }) => to))
+	})
+	let head = 3
+	let willAnnounce = true
+	const pull = async ({ after, entriesMax }: PullRequest) => {
+		asked.push(after)
+		return page(after, Math.min(head, after + Math.min(entriesMax, 3)), head, { willAnnounce })
+	}
+	const delivered = async () => {
+		const one = message(wakeUp('a', 1, head))
+		await consume([one], testPorts([], database, { shardOf: () => ({ pull }) }))
+		expect(one.settled).toBe('ack')
+		return { asked: asked.splice(0), applied: applied.splice(0) }
+	}
+	expect(await delivered()).toEqual({ asked: [0], applied: [3] })
+	// What lies between the page and the head was announced.
+	head = 5
+	expect(await delivered()).toEqual({ asked: [0, 3], applied: [3, 5] })
+	willAnnounce = false
+	expect(await delivered()).toEqual({ asked: [0, 3, 5], applied: [3, 5] })
 })
 
 test('[V3] what a shard refuses is logged and left to the shard', async () => {

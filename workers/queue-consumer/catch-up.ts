@@ -6,11 +6,12 @@ import type { PoisonEntry } from '../../db/neon/set-aside.ts'
 import type { ViewWriter } from '../../db/neon/writer.ts'
 import type { Ports } from './consumer.ts'
 import { isolates, poisonEntry, refusesData } from './dead-letter.ts'
-import { pull } from './pull.ts'
+import type { PageMemory, Pulled } from './page-memory.ts'
+import { pull, type Question } from './pull.ts'
 
 /** How one shard's turn ended. */
 export type End =
-	/** The shard had nothing further; its last pull acknowledged all that the view has. */
+	/** The shard had nothing further, and knows what the view has or announces soon enough and is asked again. */
 	| { end: 'current' }
 	/** The turn was used up before the shard was. */
 	| { end: 'unfinished'; epoch: number; head: number }
@@ -24,14 +25,29 @@ export type End =
 type Refusal = Extract<PullReply, { kind: 'refused' }>['reason']
 type Turn = Pick<Ports, 'shardOf' | 'now' | 'sleep' | 'log'>
 
+type Read = (question: Question) => Promise<Pulled>
+
+/** What the shards of one delivery share. */
+export interface Delivery {
+	/** Milliseconds of `Ports.now`. */
+	endsAt: number
+	memory: PageMemory
+}
+
 /**
- * Pulls pages and applies them until one is empty, for at most `pagesPerDeliveryMax` pages and none that would likely end after
- * `endsAt`; one is applied whatever the time, so that every turn comes further. While a base runs, its ranges and pages of
- * changes take turns.
+ * Pulls pages and applies them until one is empty or leaves nothing that the shard does not announce by itself, for at most
+ * `pagesPerDeliveryMax` pages and none that would likely end after `endsAt`; one is applied whatever the time, so that every turn
+ * comes further. While a base runs, its ranges and pages of changes take turns.
  * @throws DatabaseFailure, and whatever the shard throws: what was applied until then stays applied
  */
-export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn, endsAt: number): Promise<End> {
-	const met = (await writer.readWatermark(wakeUp)) ?? (await meet(wakeUp, writer, ports))
+export async function catchUp(
+	wakeUp: WakeUp,
+	writer: ViewWriter,
+	ports: Turn,
+	{ endsAt, memory }: Delivery,
+): Promise<End> {
+	const read: Read = (question) => memory.hold(() => pull(ports, question))
+	const met = (await writer.readWatermark(wakeUp)) ?? (await meet(wakeUp, writer, read))
 	if (typeof met === 'string') return { end: 'refused', reason: met }
 	let watermark: Watermark = met
 	if (wakeUp.epoch > watermark.epoch) return { end: 'epoch_ahead', viewEpoch: watermark.epoch }
@@ -42,7 +58,7 @@ export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn, e
 	/** How much the view has still to take of a page that Postgres refused: the entry to blame is in there. */
 	let suspects: number | null = null
 	/** The page after the one that is being applied, read meanwhile. */
-	let ahead: Promise<PullReply> | null = null
+	let ahead: Promise<Pulled> | null = null
 	let hasApplied = false
 	/** How long the last page took: one that would take as long and end too late is another turn's. */
 	let pageMs = 1
@@ -52,8 +68,9 @@ export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn, e
 		// A search for a poisoned entry is finished whatever the time, else the next turn would start it from the beginning. A
 		// page that was read ahead is applied, too: reading it again would cost more.
 		if (hasApplied && suspects === null && ahead === null && isOver()) break
-		const reply: PullReply = await (ahead ??
-			pull(ports, { watermark, range, anew: beginsAnew(watermark), entriesMax: entriesWanted(suspects) }))
+		using pulled: Pulled = await (ahead ??
+			read({ watermark, range, anew: beginsAnew(watermark), entriesMax: entriesWanted(suspects) }))
+		const { reply } = pulled
 		ahead = null
 		pageMs = Math.max(1, ports.now() - pulledAt)
 		pulledAt = ports.now()
@@ -71,7 +88,7 @@ export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn, e
 		const moved: Watermark = movedBy(reply, watermark)
 		const next: BaseRange | null = rangeAfter(reply, moved)
 		const goesOn = suspects === null && !isOver() && pages + 1 < pagesPerDeliveryMax && hasMore(moved, head)
-		const following = goesOn ? pullAhead(ports, watermark, moved, next) : null
+		using following = goesOn ? new Ahead(read(followingOf(watermark, moved, next))) : null
 		const applied = await applyOrSetAside(writer, watermark, reply, ports)
 		hasApplied = true
 		switch (applied.outcome) {
@@ -80,7 +97,8 @@ export async function catchUp(wakeUp: WakeUp, writer: ViewWriter, ports: Turn, e
 				watermark = moved
 				if (suspects === null) range = next
 				else if (range !== null) range = nextRange(moved.base)
-				ahead = following
+				ahead = following?.take() ?? null
+				if (suspects === null && isAnnouncedSoon(reply, moved)) return { end: 'current' }
 				break
 			case 'set_aside':
 				watermark = movedPast(reply, applied.entry.recordId === null ? applied.entry.collection : null, watermark)
@@ -112,10 +130,11 @@ function isLate({ epoch }: WakeUp, watermark: Watermark): boolean {
  * First contact: only the shard knows whether it exists and which epoch it has, so a late wake-up from before a lost view
  * starts nothing. Answers why not.
  */
-async function meet(wakeUp: WakeUp, writer: ViewWriter, ports: Turn): Promise<Watermark | Refusal> {
+async function meet(wakeUp: WakeUp, writer: ViewWriter, read: Read): Promise<Watermark | Refusal> {
 	const { tenant, shard, epoch } = wakeUp
 	const unmet = { tenant, shard, epoch, appliedSeq: 0 }
-	const reply = await pull(ports, { watermark: unmet, range: null, entriesMax: 1 })
+	using pulled = await read({ watermark: unmet, range: null, entriesMax: 1 })
+	const { reply } = pulled
 	if (reply.kind === 'refused') return reply.reason
 	await writer.startWatermark({ tenant, shard, epoch, head: reply.page.head })
 	const watermark = await writer.readWatermark(wakeUp)
@@ -178,13 +197,39 @@ function hasMore({ appliedSeq, base }: Watermark, head: number): boolean {
 	return appliedSeq < head || base.pending.length > 0
 }
 
+/** Of a busy shard each pull finds something new. Its next wake-up brings that, and confirms what was applied now. */
+function isAnnouncedSoon({ kind, page }: Reading, moved: Watermark): boolean {
+	return kind === 'page' && page.willAnnounce === true && !hasMore(moved, page.head)
+}
+
 /**
- * Reads the next page while this one is applied. It is applied under the revision that this page will leave, so nothing but
+ * The next page, read while this one is applied. It is applied under the revision that this page will leave, so nothing but
  * this page, which was read before it, can come between; and it acknowledges no more than what was applied.
  */
-function pullAhead(ports: Turn, { appliedSeq: applied }: Watermark, watermark: Watermark, range: BaseRange | null) {
-	const reply = pull(ports, { watermark, range, applied, entriesMax: pageEntriesMax })
-	// Whether anybody waits for it depends on how the application of this page ends.
-	reply.catch(() => {})
-	return reply
+function followingOf({ appliedSeq: applied }: Watermark, watermark: Watermark, range: BaseRange | null): Question {
+	return { watermark, range, applied, entriesMax: pageEntriesMax }
+}
+
+/** A page that is being read; whether anybody takes it depends on how the page before it fares. */
+class Ahead implements Disposable {
+	#page: Promise<Pulled> | null
+
+	constructor(page: Promise<Pulled>) {
+		this.#page = page
+		// Until somebody takes it, nobody waits for it.
+		page.catch(() => {})
+	}
+
+	take(): Promise<Pulled> | null {
+		const page = this.#page
+		this.#page = null
+		return page
+	}
+
+	[Symbol.dispose](): void {
+		this.#page?.then(
+			(page) => page[Symbol.dispose](),
+			() => {},
+		)
+	}
 }

@@ -9,11 +9,12 @@ import { type Control, type ControlStore, divergeControl, tenantIdSchema } from 
 import type { ErasureCall } from '../../core/erasure.ts'
 import { type Region, regionOf, type TenantId } from '../../core/ids.ts'
 import type { JobWakeUp } from '../../core/job.ts'
-import { deliveryMsMax, retrySecondsMax, shardsAtOnceMax } from '../../core/limits.ts'
+import { deliveryMsMax, deliveryPageBytesMax, pageBytesMax, retrySecondsMax } from '../../core/limits.ts'
 import { DatabaseFailure } from '../../db/neon/client.ts'
 import { type ViewStore, ViewWriter } from '../../db/neon/writer.ts'
-import { catchUp } from './catch-up.ts'
+import { catchUp, type Delivery } from './catch-up.ts'
 import { type JobPorts, runJob } from './jobs/job.ts'
+import { PageMemory } from './page-memory.ts'
 
 /** One message of a queue, as far as it matters here. */
 export interface Message {
@@ -53,21 +54,18 @@ export interface Ports {
  */
 export async function consume(messages: readonly Message[], ports: Ports): Promise<void> {
 	const endsAt = ports.now() + deliveryMsMax
-	const { groups: waiting, jobs, erasures } = sort(messages, ports)
+	const delivery = { endsAt, memory: new PageMemory(deliveryPageBytesMax, pageBytesMax) }
+	const { groups, jobs, erasures } = sort(messages, ports)
 	const writers = new Map<Region, ViewWriter>()
 	const writerOf = (region: Region) => {
 		const writer = writers.get(region) ?? new ViewWriter(ports.view(region))
 		writers.set(region, writer)
 		return writer
 	}
-	const worker = async () => {
-		for (let group = waiting.shift(); group !== undefined; group = waiting.shift())
-			await deliver(group, writerOf, ports, endsAt)
-	}
 	await Promise.all([
 		deliverJobs(jobs, ports, endsAt),
 		...erasures.map((one) => deliverErasure(one, ports)),
-		...Array.from({ length: shardsAtOnceMax }, worker),
+		...groups.map((one) => deliver(one, writerOf, ports, delivery)),
 	])
 }
 
@@ -79,8 +77,13 @@ interface Group {
 
 type WriterOf = (region: Region) => ViewWriter
 
-async function deliver({ wakeUp, messages }: Group, writerOf: WriterOf, ports: Ports, endsAt: number): Promise<void> {
-	settle(messages, await settles(wakeUp, writerOf, ports, endsAt), ports)
+async function deliver(
+	{ wakeUp, messages }: Group,
+	writerOf: WriterOf,
+	ports: Ports,
+	delivery: Delivery,
+): Promise<void> {
+	settle(messages, await settles(wakeUp, writerOf, ports, delivery), ports)
 }
 
 function settle(messages: Message[], done: boolean, ports: Ports): void {
@@ -135,10 +138,10 @@ function failJob({ wakeUp: { tenant, shard, job }, messages }: JobGroup, error: 
 }
 
 /** True when nothing is left to do for these messages. */
-async function settles(wakeUp: WakeUp, writerOf: WriterOf, ports: Ports, endsAt: number): Promise<boolean> {
+async function settles(wakeUp: WakeUp, writerOf: WriterOf, ports: Ports, delivery: Delivery): Promise<boolean> {
 	const { tenant, shard, epoch } = wakeUp
 	try {
-		const result = await catchUp(wakeUp, writerOf(regionOf(tenant)), ports, endsAt)
+		const result = await catchUp(wakeUp, writerOf(regionOf(tenant)), ports, delivery)
 		switch (result.end) {
 			case 'current':
 				return true

@@ -5,7 +5,7 @@ import type { Ports } from './consumer.ts'
 import { within } from './deadline.ts'
 
 /** What to ask of a shard: what follows the watermark, or a range. `applied` is what to acknowledge, when it is less. */
-interface Question {
+export interface Question {
 	watermark: Pick<Watermark, 'tenant' | 'shard' | 'epoch' | 'appliedSeq'> & Partial<Pick<Watermark, 'chain' | 'base'>>
 	range: BaseRange | null
 	applied?: number

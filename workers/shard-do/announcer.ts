@@ -44,6 +44,11 @@ export class Announcer {
 		this.#alarmAt = null
 	}
 
+	/** Whether the timer is about to announce writes that no announcement told of yet. */
+	willAnnounce(now: number, head: number): boolean {
+		return head > this.#announced && this.#timerAt !== null && this.#timerAt > now
+	}
+
 	/** Armed times count only once their transaction has committed. */
 	settle(committed: boolean): void {
 		if (committed) this.#committedAt = this.#alarmAt

@@ -362,7 +362,9 @@ export class Shard {
 		if (this.#catalog.fenced()) return { kind: 'refused', reason: 'epoch' }
 		const reply = this.#pages.read(request, journal, () => this.#upkeep.checksum(journal))
 		if (reply.kind !== 'refused') this.#upkeep.acknowledge(request.applied ?? request.after)
-		return reply
+		if (reply.kind !== 'page') return reply
+		const willAnnounce = this.#announcer.willAnnounce(this.#ports.clock(), journal.head)
+		return { ...reply, page: { ...reply.page, willAnnounce } }
 	}
 
 	survey(request: SurveyRequest): SurveyReply {
