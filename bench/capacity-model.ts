@@ -37,8 +37,8 @@ export interface Capacity {
 	neonGigabytes: number
 	/** Of each region, at an average moment. */
 	neonComputeUnits: number
-	/** Of each region, at an average moment. */
-	consumers: number
+	/** Of each region, when each consumer of an average moment has all the statements under way that it may. */
+	neonConnectionsMax: number
 	/** Dollars a month at list price, the largest first. */
 	lines: { line: string; dollars: number }[]
 	dollars: number
@@ -66,6 +66,8 @@ const computeUnitsMin = 0.25
 /** Wake-ups that one invocation takes (`max_batch_size`), whose shards share statements, and how long it takes. */
 const messagesPerBatch = 100
 const batchSeconds = 0.25
+/** Answers that an invocation may wait for; the platform's own figure. */
+const answersAtOnceMax = 6
 
 export function capacityOf(load: Load, { price, etlRowsPerSecond, hotWritesPerSecond }: Measures): Capacity {
 	const activeObjects = Math.max(1, load.tenants * load.activeShare)
@@ -120,7 +122,15 @@ export function capacityOf(load: Load, { price, etlRowsPerSecond, hotWritesPerSe
 		activeObjects,
 		objectRequestsPerSecond: load.writesPerSecond * one.objectRequests + load.readsPerSecond,
 		queueOperationsPerSecond: messagesPerSecond * queueOperationsPerMessage,
-		...{ objectGigabytes, neonGigabytes, neonComputeUnits, consumers, lines, dollars, limits },
+		...{
+			objectGigabytes,
+			neonGigabytes,
+			neonComputeUnits,
+			neonConnectionsMax: consumers * answersAtOnceMax,
+			lines,
+			dollars,
+			limits,
+		},
 	}
 }
 

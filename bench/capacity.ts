@@ -1,7 +1,5 @@
 /** `npm run capacity`: what so many tenants need, what that costs a month, and which limit breaks first. */
-
 import { parseArgs } from 'node:util'
-import { statementsAtOnceMax } from '../core/limits.ts'
 import { runCommand, UsageError } from '../dev/command.ts'
 import { type Capacity, capacityOf, type Load, type Measures } from './capacity-model.ts'
 import { readResults } from './results.ts'
@@ -77,7 +75,7 @@ function table(capacity: Capacity): string {
 		['storage in objects', capacity.objectGigabytes, ' GB'],
 		['storage in Neon', capacity.neonGigabytes, ' GB'],
 		['Neon compute of a region', capacity.neonComputeUnits, ' CU'],
-		['Neon connections of a region', capacity.consumers * statementsAtOnceMax, ''],
+		['Neon connections of a region, at most', capacity.neonConnectionsMax, ''],
 	]
 	return [
 		'| need | |',

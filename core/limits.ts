@@ -115,9 +115,12 @@ export const announceIntervalMs = 1_000
 export const announceAgainMs = 5_000
 export const announceAgainMsMax = 300_000
 
-/** Pages that share one statement may be this large together; a larger page goes alone, so that it holds up only itself. */
+/** Pages that share one statement may be this large together; a larger page goes alone. */
 export const coalescedBytesMax = 32 * kilobyte
-/** Statements of pages that one delivery has under way at the same time: an invocation may wait for six answers. `max_concurrency` counts on it. */
+/**
+ * Statements that pages of one delivery share, and as many of pages that go alone, are under way at the same time; neither wait for
+ * the other. An invocation waits for six answers at most, whoever asks, and `max_concurrency` counts on that.
+ */
 export const statementsAtOnceMax = 4
 /** Watermarks read by one statement. */
 export const coalescedShardsMax = 50

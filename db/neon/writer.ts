@@ -1,5 +1,6 @@
 import type { BaseStart, Reading, SchemaPage, WakeUp } from '../../core/contract.ts'
 import { coalescedBytesMax, coalescedShardsMax, statementsAtOnceMax } from '../../core/limits.ts'
+import { Semaphore } from '../../core/semaphore.ts'
 import type { Watermark } from '../../core/watermark.ts'
 import { applyPages, type Move } from './apply.ts'
 import { applyBase, type BaseMove, startBase } from './apply-base.ts'
@@ -49,7 +50,9 @@ export function postgresStore(database: Database): ViewStore {
 export class ViewWriter {
 	readonly #store: ViewStore
 	readonly #readWatermark: (wakeUp: WakeUp) => Promise<{ found: Watermark | null }>
-	readonly #applyRecords: (move: Move) => Promise<boolean>
+	readonly #applySmall: (move: Move) => Promise<boolean>
+	/** A shard with a backlog does not make the small pages of others wait for its own. */
+	readonly #alone = new Semaphore(statementsAtOnceMax)
 
 	constructor(store: ViewStore) {
 		this.#store = store
@@ -61,10 +64,9 @@ export class ViewWriter {
 			callsAtOnceMax: statementsAtOnceMax,
 			isShared,
 		})
-		this.#applyRecords = coalesce((moves: Move[]) => store.applyPages(moves), {
+		this.#applySmall = coalesce((moves: Move[]) => store.applyPages(moves), {
 			keyOf: ({ watermark }) => nameOf(watermark),
-			sizeOf: ({ page }) => page.upserts.length + page.deletes.length,
-			// A shard with a backlog does not make the small pages of others wait for its own.
+			sizeOf,
 			sizeMax: coalescedBytesMax,
 			callsAtOnceMax: statementsAtOnceMax,
 			isShared,
@@ -83,17 +85,32 @@ export class ViewWriter {
 
 	/** Answers false when the watermark has moved since it was read: then nothing has changed. @throws DatabaseFailure */
 	apply(watermark: Watermark, reading: Reading): Promise<boolean> {
-		if (reading.kind === 'base') return this.#store.applyBase({ watermark, page: reading.page })
+		if (reading.kind === 'base') return this.#applyAlone(() => this.#store.applyBase({ watermark, page: reading.page }))
 		const move: Move = { watermark, page: reading.page }
 		const { schema, base } = move.page
-		if (schema !== null) return this.#store.applySchema(move, schema)
-		return base ? this.#store.startBase(move, base) : this.#applyRecords(move)
+		if (schema !== null) return this.#applyAlone(() => this.#store.applySchema(move, schema))
+		if (base) return this.#applyAlone(() => this.#store.startBase(move, base))
+		if (sizeOf(move) <= coalescedBytesMax) return this.#applySmall(move)
+		return this.#applyAlone(async () => (await this.#store.applyPages([move]))[0] ?? false)
+	}
+
+	async #applyAlone(apply: () => Promise<boolean>): Promise<boolean> {
+		await this.#alone.take(1)
+		try {
+			return await apply()
+		} finally {
+			this.#alone.give(1)
+		}
 	}
 
 	/** Moves the watermark past the one change of a page that Postgres cannot take. @throws DatabaseFailure */
 	setAside(watermark: Watermark, reading: Reading, entry: PoisonEntry): Promise<boolean> {
 		return this.#store.setAside(watermark, reading, entry)
 	}
+}
+
+function sizeOf({ page }: Move): number {
+	return page.upserts.length + page.deletes.length
 }
 
 function nameOf({ tenant, shard }: Pick<Watermark, 'tenant' | 'shard'>): string {

@@ -1,4 +1,5 @@
 import type { PullReply } from '../../core/contract.ts'
+import { Semaphore } from '../../core/semaphore.ts'
 
 /** What a shard answered, and the memory that is kept for it until it is disposed of. */
 export interface Pulled extends Disposable {
@@ -11,23 +12,21 @@ export interface Pulled extends Disposable {
  */
 export class PageMemory {
 	readonly #pageBytesMax: number
-	#free: number
-	/** Those who wait for a page's worth, first come, first served. */
-	readonly #waiting: (() => void)[] = []
+	readonly #bytes: Semaphore
 
 	/** @param bytes at least `pageBytesMax` */
 	constructor(bytes: number, pageBytesMax: number) {
-		this.#free = bytes
+		this.#bytes = new Semaphore(bytes)
 		this.#pageBytesMax = pageBytesMax
 	}
 
 	/** Waits until there is room. Whoever holds a page must not wait here for another one. @throws whatever `pull` throws */
 	async hold(pull: () => Promise<PullReply>): Promise<Pulled> {
-		await this.#take()
+		await this.#bytes.take(this.#pageBytesMax)
 		let held = this.#pageBytesMax
 		const keep = (bytes: number) => {
 			const kept = Math.min(bytes, held)
-			this.#give(held - kept)
+			this.#bytes.give(held - kept)
 			held = kept
 		}
 		try {
@@ -37,20 +36,6 @@ export class PageMemory {
 		} catch (error) {
 			keep(0)
 			throw error
-		}
-	}
-
-	async #take(): Promise<void> {
-		if (this.#waiting.length > 0 || this.#free < this.#pageBytesMax)
-			await new Promise<void>((resolve) => this.#waiting.push(resolve))
-		else this.#free -= this.#pageBytesMax
-	}
-
-	#give(bytes: number): void {
-		this.#free += bytes
-		while (this.#waiting.length > 0 && this.#free >= this.#pageBytesMax) {
-			this.#free -= this.#pageBytesMax
-			this.#waiting.shift()?.()
 		}
 	}
 }
